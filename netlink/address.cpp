@@ -1,0 +1,76 @@
+#include "netlink/address.hpp"
+
+#include <sys/socket.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+namespace netctl::netlink {
+namespace {
+
+constexpr Attr<IFA_LOCAL, IpAddress> kLocal{};
+constexpr Attr<IFA_ADDRESS, IpAddress> kAddress{};
+constexpr Attr<IFA_BROADCAST, IpAddress> kBroadcast{};
+constexpr Attr<IFA_FLAGS, std::uint32_t> kFlags{};
+
+void put_address(Request& request, std::uint32_t index, const IpPrefix& address) {
+  ifaddrmsg& header = request.header<ifaddrmsg>();
+  header.ifa_family = address.address.af();
+  header.ifa_prefixlen = address.length;
+  header.ifa_scope = address.address.is_loopback() ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+  header.ifa_index = index;
+  request.put(kLocal, address.address).put(kAddress, address.address);
+}
+
+std::string on_link(const IpPrefix& address, std::uint32_t index) {
+  return "address " + address.to_string() + " on link " + std::to_string(index);
+}
+
+void list_family(Socket& socket, std::uint32_t index, Family family, std::vector<IpPrefix>& addresses) {
+  Request request(RTM_GETADDR, 0, "list the addresses of link " + std::to_string(index));
+  ifaddrmsg& filter = request.header<ifaddrmsg>();
+  filter.ifa_family = IpAddress::any(family).af();
+  filter.ifa_index = index;
+  request.tolerate({EOPNOTSUPP, EAFNOSUPPORT});  // a kernel without IPv6
+  for (const Reply& reply : socket.dump(request)) {
+    if (reply.type != RTM_NEWADDR) continue;
+    const auto header = reply.header<ifaddrmsg>();
+    // Where the family is missing, the kernel answers with what it has instead.
+    if (header.ifa_index != index || header.ifa_family != filter.ifa_family) continue;
+    std::optional<Attribute> local = find_attribute(reply.attributes<ifaddrmsg>(), IFA_LOCAL);
+    if (!local)
+      local =
+          find_attribute(reply.attributes<ifaddrmsg>(), IFA_ADDRESS);  // IPv6 has no IFA_LOCAL without a peer
+    if (!local || header.ifa_prefixlen > local->ip().bits()) continue;
+    addresses.push_back({local->ip(), header.ifa_prefixlen});
+  }
+}
+
+}  // namespace
+
+Request add_address(std::uint32_t index, const IpPrefix& address, DuplicateDetection detection) {
+  Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, "add " + on_link(address, index));
+  put_address(request, index, address);
+  if (address.address.is_v4()) {
+    if (address.length < 31) request.put(kBroadcast, address.last());
+  } else if (detection == DuplicateDetection::kOff) {
+    request.put(kFlags, IFA_F_NODAD);
+  }
+  request.tolerate({EEXIST});  // ADD after a half-done ADD
+  return request;
+}
+
+Request delete_address(std::uint32_t index, const IpPrefix& address) {
+  Request request(RTM_DELADDR, 0, "delete " + on_link(address, index));
+  put_address(request, index, address);
+  request.tolerate({EADDRNOTAVAIL});  // it is gone already
+  return request;
+}
+
+std::vector<IpPrefix> list_addresses(Socket& socket, std::uint32_t index) {
+  std::vector<IpPrefix> addresses;
+  list_family(socket, index, Family::kIpv4, addresses);
+  list_family(socket, index, Family::kIpv6, addresses);
+  return addresses;
+}
+
+}  // namespace netctl::netlink

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/ip_address.hpp"
+#include "netlink/socket.hpp"
+
+namespace netctl::netlink {
+
+enum class DuplicateDetection { kOff, kOn };
+
+/// RTM_NEWADDR with IFA_LOCAL, IFA_ADDRESS and, for IPv4 prefixes shorter than /31, the broadcast address. IFA_F_NODAD
+/// unless duplicate detection is asked for. EEXIST is tolerated: the address is there already.
+[[nodiscard]] Request add_address(std::uint32_t index, const IpPrefix& address, DuplicateDetection detection);
+/// EADDRNOTAVAIL is tolerated.
+[[nodiscard]] Request delete_address(std::uint32_t index, const IpPrefix& address);
+
+/// Addresses of one link, both families, link-local included. One dump per family, filtered by the kernel.
+[[nodiscard]] std::vector<IpPrefix> list_addresses(Socket& socket, std::uint32_t index);
+
+}  // namespace netctl::netlink
