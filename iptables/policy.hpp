@@ -1,0 +1,51 @@
+#pragma once
+// Packet policy as intent. This folder does the job that operators call "iptables"; the mechanism is nf_tables through
+// libnftnl. The iptables binary is never called, and no other table is ever touched: deleting `inet netctl` is a complete
+// uninstall. Everything a container needs is an element of a set or map, so that its cost does not depend on how many
+// containers there are, and DEL needs no rule handles.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip_address.hpp"
+
+namespace netctl::iptables {
+
+enum class Protocol : std::uint8_t { kTcp = 6, kUdp = 17, kSctp = 132 };
+
+[[nodiscard]] std::string to_string(Protocol protocol);
+/// "tcp", "udp", "sctp" in any case. nullopt for anything else.
+[[nodiscard]] std::optional<Protocol> parse_protocol(std::string_view text);
+
+/// A port of the host (or `count` consecutive ones that keep their distance) that leads to a container. Ports are in host
+/// order. Only packets to an address of the host itself are translated (fib daddr type local).
+struct PublishedPort {
+  Protocol protocol = Protocol::kTcp;
+  std::optional<IpAddress> host_ip;  ///< nullopt: every address of the host of the container's family
+  std::uint16_t host_port = 0;
+  std::uint16_t count = 1;
+  IpAddress container;
+  std::uint16_t container_port = 0;
+  bool masquerade_local = true;  ///< hairpin and localhost work; false leaves the source as it is (portmap's snat: false)
+  std::string comment;           ///< who owns it, for people who read `nft list ruleset`; cut to 120 bytes
+
+  auto operator<=>(const PublishedPort&) const = default;
+};
+
+/// What a network wants, independent of its containers.
+struct NetworkPolicy {
+  std::string network;                       ///< CNI name; chain names are made of its hash
+  std::string link;                          ///< host-side interface (the bridge); empty when nothing depends on one
+  std::vector<IpPrefix> masquerade;          ///< source subnets
+  std::vector<IpPrefix> masquerade_exclude;  ///< destinations that keep the source, besides own subnets and multicast
+  bool publishes = false;           ///< has published ports: hairpin over `link`, guard of 127/8 behind `link`
+  bool isolated = false;            ///< nothing new from other networks of ours or from outside, but to published ports
+  bool internal = false;            ///< nothing leaves the network and nothing enters, but from the host itself
+
+  [[nodiscard]] bool is_empty() const { return masquerade.empty() && !publishes && !isolated && !internal; }
+  auto operator<=>(const NetworkPolicy&) const = default;
+};
+
+}  // namespace netctl::iptables
