@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.hpp"
+#include "ipam/keys_internal.hpp"
+#include "ipam/pool_state_internal.hpp"
+
+namespace netctl::ipam {
+namespace {
+
+constexpr std::size_t kRemembered = 64;
+constexpr std::int64_t kCoolDownNanoseconds = 30'000'000'000;
+constexpr std::size_t kPoolIdBytes = 16;
+
+std::string pool_key(char prefix, const PoolId& pool) {
+  std::string key{prefix};
+  bool well_formed = pool.size() == 2 * kPoolIdBytes;
+  for (std::size_t i = 0; well_formed && i < pool.size(); i += 2) {
+    std::uint8_t byte = 0;
+    const char* const end = pool.data() + i + 2;
+    const auto [stop, failure] = std::from_chars(pool.data() + i, end, byte, 16);
+    well_formed = failure == std::errc{} && stop == end;
+    key += static_cast<char>(byte);
+  }
+  if (!well_formed) throw Error(ErrorCode::kInternal, "\"" + pool + "\" is not the identity of a pool");
+  return key;
+}
+
+}  // namespace
+
+PoolId pool_id(const std::string& data_directory, const std::string& network) {
+  return hash_parts({data_directory, network}).hex(2 * kPoolIdBytes);
+}
+
+std::string lease_prefix(const PoolId& pool) { return pool_key(kLeasePrefix, pool); }
+
+std::string lease_prefix(const PoolId& pool, Family family) {
+  return lease_prefix(pool) + static_cast<char>(family);
+}
+
+std::string lease_key(const PoolId& pool, const IpAddress& address) {
+  return lease_prefix(pool, address.family()) + ByteWriter().raw(address.bytes()).take();
+}
+
+std::string owner_key(const PoolId& pool, const AttachmentKey& owner) {
+  return pool_key(kOwnerPrefix, pool) +
+         ByteWriter().raw(hash_parts({owner.network, owner.container_id, owner.ifname}).bytes).take();
+}
+
+IpAddress address_of_lease_key(std::string_view key) {
+  ByteReader reader(key);
+  reader.take(1 + kPoolIdBytes);
+  const bool is_v4 = reader.number<std::uint8_t>() == static_cast<std::uint8_t>(Family::kIpv4);
+  const std::string_view bytes = reader.take(is_v4 ? 4 : 16);
+  return IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+}
+
+PoolState PoolState::load(const Transaction& transaction, const PoolId& pool) {
+  PoolState state;
+  const std::optional<std::string> bytes = transaction.get(pool_key(kPoolPrefix, pool));
+  if (!bytes) return state;
+  ByteReader reader(*bytes);
+  state.leased = reader.number<std::uint64_t>();
+  for (auto count = reader.number<std::uint8_t>(); count != 0; --count) {
+    const auto set = reader.number<std::uint8_t>();
+    state.cursors[set] = reader.address();
+  }
+  for (auto count = reader.number<std::uint8_t>(); count != 0; --count) {
+    const IpAddress address = reader.address();
+    state.released.push_back({address, static_cast<std::int64_t>(reader.number<std::uint64_t>())});
+  }
+  return state;
+}
+
+void PoolState::store(Transaction& transaction, const PoolId& pool) const {
+  const std::string key = pool_key(kPoolPrefix, pool);
+  ByteWriter writer;
+  writer.number(leased).number(static_cast<std::uint8_t>(cursors.size()));
+  for (const auto& [set, address] : cursors) writer.number(set).address(address);
+  writer.number(static_cast<std::uint8_t>(released.size()));
+  for (const Released& entry : released) {
+    writer.address(entry.address).number(static_cast<std::uint64_t>(entry.boot_nanoseconds));
+  }
+  transaction.put(key, writer.take());
+}
+
+void PoolState::note_release(const IpAddress& address, std::int64_t now_boot_nanoseconds) {
+  const auto forgettable = [&](const Released& entry) {
+    return entry.address == address || now_boot_nanoseconds - entry.boot_nanoseconds >= kCoolDownNanoseconds;
+  };
+  released.erase(std::remove_if(released.begin(), released.end(), forgettable), released.end());
+  if (released.size() == kRemembered) released.erase(released.begin());
+  released.push_back({address, now_boot_nanoseconds});
+}
+
+const PoolState::Released* PoolState::find_cooling(const IpAddress& address,
+                                                   std::int64_t now_boot_nanoseconds) const {
+  const auto found = std::find_if(released.begin(), released.end(), [&](const Released& entry) {
+    return entry.address == address && now_boot_nanoseconds - entry.boot_nanoseconds < kCoolDownNanoseconds;
+  });
+  return found == released.end() ? nullptr : &*found;
+}
+
+}  // namespace netctl::ipam

@@ -1,0 +1,39 @@
+#pragma once
+// The small record beside the leases of a pool.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ipam/pool.hpp"
+
+namespace netctl::ipam {
+
+struct PoolState {
+  struct Released {
+    IpAddress address;
+    std::int64_t boot_nanoseconds = 0;
+  };
+
+  std::uint64_t leased = 0;
+  std::map<std::uint8_t, IpAddress> cursors;  ///< set -> the address that was given last
+  std::vector<Released> released;             ///< the latest, oldest first
+
+  [[nodiscard]] static PoolState load(const Transaction& transaction, const PoolId& pool);
+  void store(Transaction& transaction, const PoolId& pool) const;
+
+  void note_release(const IpAddress& address, std::int64_t now_boot_nanoseconds);
+  /// When the address was released, if that is so recent that it should rest.
+  [[nodiscard]] const Released* find_cooling(const IpAddress& address, std::int64_t now_boot_nanoseconds) const;
+};
+
+// Keys of a pool's records. Errors: kInternal when `pool` is not what pool_id() makes.
+[[nodiscard]] std::string lease_prefix(const PoolId& pool);
+[[nodiscard]] std::string lease_prefix(const PoolId& pool, Family family);
+[[nodiscard]] std::string lease_key(const PoolId& pool, const IpAddress& address);
+[[nodiscard]] std::string owner_key(const PoolId& pool, const AttachmentKey& owner);
+/// The address at the end of a lease's key.
+[[nodiscard]] IpAddress address_of_lease_key(std::string_view key);
+
+}  // namespace netctl::ipam

@@ -1,0 +1,170 @@
+#include "ipam/store_file_internal.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/unique_fd.hpp"
+#include "ipam/damage_internal.hpp"
+
+namespace netctl::ipam {
+namespace {
+
+// What LMDB 0.9 writes at the start of a file, twice (pages 0 and 1, of which the younger counts): lmdb's mdb.c,
+// struct MDB_page and MDB_meta. In the machine's own byte order.
+struct TreeHeader {
+  std::uint32_t pad;
+  std::uint16_t flags;
+  std::uint16_t depth;
+  std::uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
+};
+struct MetaPage {
+  std::uint64_t page_number;
+  std::uint16_t page_pad, page_flags, page_lower, page_upper;
+  std::uint32_t magic, version;
+  std::uint64_t address, map_size;
+  TreeHeader free_list;  // its pad is the page size
+  TreeHeader main;
+  std::uint64_t last_page, transaction;
+};
+constexpr std::uint32_t kMagic = 0xBEEFC0DE;
+constexpr std::uint32_t kVersion = 1;
+constexpr std::uint16_t kMetaPageFlag = 0x08;
+constexpr std::uint16_t kMaximumDepth = 32;
+constexpr std::uint64_t kNoRoot = ~std::uint64_t{0};
+
+void require(bool holds, const char* what) {
+  if (!holds) throw Damage(what);
+}
+
+MetaPage read_meta(int fd, std::uint64_t offset) {
+  MetaPage meta{};
+  require(::pread(fd, &meta, sizeof(meta), static_cast<off_t>(offset)) == sizeof(meta), "the file is cut off");
+  return meta;
+}
+
+void check_tree(const TreeHeader& tree, const MetaPage& meta) {
+  require(tree.root == kNoRoot ? tree.depth == 0 : tree.root >= 2 && tree.root <= meta.last_page,
+          "a header points outside the file");
+  require(tree.depth <= kMaximumDepth, "a header has an impossible depth");
+}
+
+void check_meta(const MetaPage& meta, std::uint64_t number) {
+  require(meta.magic == kMagic && meta.version == kVersion, "a header is not one of LMDB");
+  require(meta.page_number == number && meta.page_flags == kMetaPageFlag, "a header has the wrong number");
+  require(meta.main.flags == 0, "a header has unknown flags");
+  // Transaction n writes header n % 2; a new file has two of transaction 0.
+  require(meta.transaction == 0 || meta.transaction % 2 == number, "a header has the wrong transaction");
+  check_tree(meta.free_list, meta);
+  check_tree(meta.main, meta);
+}
+
+std::optional<struct stat> look_at(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) return status;
+  if (errno == ENOENT) return std::nullopt;
+  throw_errno("look at " + path, errno, ErrorCode::kIo);
+}
+
+void require_safe(const std::string& directory, const struct stat& status) {
+  const auto refuse = [&](const char* why, const char* remedy) {
+    throw Error(ErrorCode::kIo, "the state directory " + directory + " " + why + "; " + remedy);
+  };
+  if (!S_ISDIR(status.st_mode)) refuse("is not a directory (a link is not followed)", "remove it");
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) refuse("belongs to another user", "give it to root");
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) refuse("is writable for others", "chmod it to 0700");
+}
+
+void make_directory(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
+  const int reason = errno;
+  const std::size_t slash = path.find_last_of('/');
+  if (reason != ENOENT || slash == std::string::npos || slash == 0) {
+    throw_errno("make the directory " + path, reason, ErrorCode::kIo);
+  }
+  constexpr mode_t kParentMode = 0755;
+  make_directory(path.substr(0, slash), kParentMode);
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
+    throw_errno("make the directory " + path, errno, ErrorCode::kIo);
+  }
+}
+
+}  // namespace
+
+bool is_safe_directory(const std::string& directory) {
+  const std::optional<struct stat> status = look_at(directory);
+  if (!status) return false;
+  require_safe(directory, *status);
+  return true;
+}
+
+void make_safe_directory(const std::string& directory) {
+  if (is_safe_directory(directory)) return;
+  constexpr mode_t kPrivate = 0700;
+  make_directory(directory, kPrivate);
+  if (!is_safe_directory(directory)) throw Error(ErrorCode::kIo, "the state directory " + directory + " vanished");
+}
+
+bool check_store_file(const std::string& path, ino_t& inode) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return false;
+  if (!fd) throw_errno("open the state store " + path, errno, ErrorCode::kIo);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw_errno("look at " + path, errno, ErrorCode::kIo);
+  if (!S_ISREG(status.st_mode)) throw Error(ErrorCode::kIo, path + " is not a regular file; remove it");
+  inode = status.st_ino;
+
+  const MetaPage first = read_meta(fd.get(), 0);
+  const std::uint64_t page_size = first.free_list.pad;
+  constexpr std::uint64_t kSmallest = 512;
+  constexpr std::uint64_t kGreatest = 65536;
+  require(page_size >= kSmallest && page_size <= kGreatest && (page_size & (page_size - 1)) == 0,
+          "a header has an impossible page size");
+  const MetaPage second = read_meta(fd.get(), page_size);
+  require(second.free_list.pad == page_size && second.map_size == first.map_size, "the two headers differ");
+  const std::uint64_t newer = std::max(first.transaction, second.transaction);
+  require(newer == 0 || newer - std::min(first.transaction, second.transaction) == 1, "the two headers do not follow");
+  check_meta(first, 0);
+  check_meta(second, 1);
+  const auto pages = static_cast<std::uint64_t>(status.st_size) / page_size;
+  require(std::max(first.last_page, second.last_page) < pages, "the file is cut off");
+  return true;
+}
+
+std::string put_aside(const std::string& path, ino_t inode) {
+  const std::string aside = path + ".damaged-" + std::to_string(std::time(nullptr));
+  const std::optional<struct stat> status = look_at(path);
+  if (status && status->st_ino == inode && ::rename(path.c_str(), aside.c_str()) != 0) {
+    throw_errno("put the damaged state store " + path + " aside", errno, ErrorCode::kIo);
+  }
+  return aside;
+}
+
+void remove_stores_of_other_boots(const std::string& directory, const std::string& boot_id) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), &::closedir);
+  if (!listing) return;
+  const std::string ours = "live-" + boot_id + "-";
+  std::vector<std::string> stale;
+  while (const dirent* entry = ::readdir(listing.get())) {
+    const std::string name = static_cast<const char*>(entry->d_name);
+    if (name.starts_with("live-") && !name.starts_with(ours)) stale.push_back(directory + "/" + name);
+  }
+  for (const std::string& path : stale) ::unlink(path.c_str());
+}
+
+void sync_directory(const std::string& directory) {
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) throw_errno("write " + directory + " to disk", errno, ErrorCode::kIo);
+}
+
+}  // namespace netctl::ipam

@@ -1,0 +1,32 @@
+#pragma once
+// The store as a file: where it lies, whether it may be trusted, how it is put aside.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace netctl::ipam {
+
+/// Makes the directory (0700; missing parents 0755) when it is missing.
+/// Errors: kIo: it is a link, belongs to somebody else, or others may write to it.
+void make_safe_directory(const std::string& directory);
+/// Like make_safe_directory, but false when it is missing.
+[[nodiscard]] bool is_safe_directory(const std::string& directory);
+
+/// Looks at a store before LMDB maps it: LMDB believes what its two headers say, and touching a page behind the end of
+/// a cut file kills the process. False when there is no such file; `inode` is set before anything can be found wrong.
+/// Errors: Damage.
+[[nodiscard]] bool check_store_file(const std::string& path, ino_t& inode);
+
+/// Renames a damaged file, if it still is the one with this inode. To be called with the store lock held exclusively.
+/// The new name.
+std::string put_aside(const std::string& path, ino_t inode);
+
+/// Removes the live stores of other boots with their lock files. Those of this boot belong to other namespaces.
+void remove_stores_of_other_boots(const std::string& directory, const std::string& boot_id);
+
+void sync_directory(const std::string& directory);
+
+}  // namespace netctl::ipam
