@@ -1,0 +1,26 @@
+#pragma once
+// Addresses for a request: from the pool in this process, or from another plugin's IPAM.
+
+#include <vector>
+
+#include "plugins/engine/host.hpp"
+#include "plugins/engine/request.hpp"
+
+namespace netctl::engine {
+
+/// The pool of a request with all defaults filled in. A request without ranges gets the subnet that was chosen for its
+/// network before, or a free one of the default list, which is then remembered (durable).
+/// Errors: kInvalidConfig, kSubnetUnavailable.
+[[nodiscard]] ipam::PoolConfig resolve_pool(Host& host, const AttachmentRequest& request);
+
+/// What the allocator has to know: wanted addresses, reservations by name.
+[[nodiscard]] ipam::AllocationRequest allocation_request(Host& host, const AttachmentRequest& request);
+
+/// ADD of the delegate. Its routes and dns replace the request's. Errors: the delegate's own; kDelegate when it gave no
+/// address.
+[[nodiscard]] std::vector<ipam::LeaseRecord> lease_from_delegate(AttachmentRequest& request);
+
+/// DEL, CHECK, GC or STATUS of the delegate. Errors: the delegate's own.
+void call_delegate(const AttachmentRequest& request, cni::Command command);
+
+}  // namespace netctl::engine

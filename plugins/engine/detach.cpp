@@ -1,0 +1,171 @@
+#include "plugins/engine/detach.hpp"
+
+#include <exception>
+#include <set>
+
+#include "ipam/pool.hpp"
+#include "netlink/link.hpp"
+#include "plugins/engine/flows.hpp"
+#include "plugins/engine/identity.hpp"
+#include "plugins/engine/liveness.hpp"
+#include "plugins/engine/log.hpp"
+#include "plugins/engine/network.hpp"
+#include "plugins/engine/ports.hpp"
+
+namespace netctl::engine {
+namespace {
+
+/// Runs every step whatever became of the ones before, and keeps the first reason.
+class BestEffort {
+ public:
+  template <class Step>
+  bool run(Step&& step) {
+    try {
+      step();
+      return true;
+    } catch (const std::exception& error) {
+      if (first_) {
+        log_warning(error.what());
+      } else {
+        first_ = std::current_exception();
+      }
+      return false;
+    }
+  }
+  void rethrow_first() const {
+    if (first_) std::rethrow_exception(first_);
+  }
+
+ private:
+  std::exception_ptr first_;
+};
+
+/// What one call of detach() has to take away, and what is left of the record afterwards.
+struct Undoing {
+  ipam::AttachmentRecord record;  ///< what remains
+  std::vector<ipam::PortRecord> ports;
+  std::vector<ipam::LeaseRecord> leases;
+  std::string host_ifname;
+  bool translated = false;  ///< flows of the container may have been translated
+};
+
+bool owns_link(const std::string& part) { return part != "portmap"; }
+
+std::optional<Undoing> begin(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
+  std::optional<Undoing> undoing;
+  host.live().write([&](ipam::Transaction& store) {
+    std::optional<ipam::AttachmentRecord> found = store.find_attachment(key);
+    if (!found || (part && found->parts.count(*part) == 0)) return;
+    undoing.emplace();
+    for (auto& [name, state] : found->parts) {
+      if (!part || name == *part) state = ipam::State::kDeleting;
+    }
+    store.put_attachment(*found);
+    const auto network = store.find_network(key.network);
+    const bool has_policy = network && network->policy.is_object() && !policy_from_json(network->policy).is_empty();
+    undoing->translated = has_policy || !found->ports.empty();
+    undoing->record = std::move(*found);
+  });
+  return undoing;
+}
+
+/// Which ports lose their last claimant; the claims themselves are released only when the elements are gone.
+std::vector<ipam::PortRecord> ports_to_withdraw(const ipam::AttachmentRecord& record,
+                                                const std::optional<std::string>& part) {
+  std::vector<ipam::PortRecord> ports;
+  for (const ipam::PortRecord& port : record.ports) {
+    const bool last = port.claimed_by.size() <= 1 && (port.claimed_by.empty() || port.claimed_by.front() == part);
+    if (!part || last) ports.push_back(port);
+  }
+  return ports;
+}
+
+void forget_flows(Host& host, const Undoing& undoing) {
+  std::set<IpAddress> addresses;
+  for (const ipam::LeaseRecord& lease : undoing.leases) addresses.insert(lease.address.address);
+  for (const ipam::PortRecord& port : undoing.ports) addresses.insert(port.targets.begin(), port.targets.end());
+  for (const IpAddress& address : addresses) forget_flows_of(host, address);
+}
+
+void delete_host_link(Host& host, const ipam::AttachmentKey& key, const std::string& ifname, bool recorded) {
+  const auto link = netlink::find_link(host.route(), ifname);
+  if (!link) return;
+  // A crash between making the link and naming it leaves it without an alias; then the record proves whose it is.
+  const bool ours = digest_in_alias(link->alias) == key_digest(key) || (recorded && link->alias.empty());
+  if (ours) host.route().transact(netlink::delete_link(link->index));
+}
+
+void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
+  host.live().write([&](ipam::Transaction& store) {
+    std::optional<ipam::AttachmentRecord> record = store.find_attachment(key);
+    if (!record) return;
+    if (part) {
+      release_ports(store, *record, *part);
+      record->parts.erase(*part);
+    } else {
+      for (const ipam::PortRecord& port : record->ports) ipam::release_port(store, port, key);
+      record->ports.clear();
+      record->parts.clear();
+    }
+    ipam::release(store, undoing.leases, key, boot_nanoseconds());
+    if (record->parts.empty()) {
+      for (const ipam::PortRecord& port : record->ports) ipam::release_port(store, port, key);
+      ipam::release(store, record->leases, key, boot_nanoseconds());
+      store.erase_attachment(key);
+      return;
+    }
+    if (!part || owns_link(*part)) {
+      record->leases.clear();
+      record->host_ifname.clear();
+    }
+    store.put_attachment(*record);
+  });
+}
+
+}  // namespace
+
+void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
+  std::optional<Undoing> undoing = begin(host, key, part);
+  if (!undoing) {
+    if (!part || owns_link(*part)) delete_host_link(host, key, host_ifname(key), false);
+    return;
+  }
+  undoing->ports = ports_to_withdraw(undoing->record, part);
+  if (!part || owns_link(*part)) {
+    undoing->leases = undoing->record.leases;
+    undoing->host_ifname = undoing->record.host_ifname;
+  }
+  BestEffort steps;
+  bool gone = steps.run([&] { withdraw_ports(host, published_ports(key, undoing->ports)); });
+  if (undoing->translated) gone = steps.run([&] { forget_flows(host, *undoing); }) && gone;
+  if (!undoing->host_ifname.empty()) {
+    gone = steps.run([&] { delete_host_link(host, key, undoing->host_ifname, true); }) && gone;
+    // Packets that were on their way while the link went may have made entries anew.
+    if (undoing->translated) gone = steps.run([&] { forget_flows(host, *undoing); }) && gone;
+  }
+  if (gone) steps.run([&] { finish(host, *undoing, key, part); });
+  steps.rethrow_first();
+  log_info("network=" + key.network + " container=" + key.container_id + " if=" + key.ifname + " detached" +
+           (part ? " part=" + *part : ""));
+}
+
+void detach_part(Host& host, const ipam::AttachmentKey& key, const std::string& part) {
+  {
+    const HeldLock lock = host.live().lock_attachment(key);
+    detach(host, key, part);
+  }
+  remove_network_if_unused(host, key.network);
+}
+
+bool reclaim_if_dead(Host& host, const ipam::AttachmentKey& key) {
+  const HeldLock lock = host.live().try_lock_attachment(key);
+  if (!lock) return false;
+  std::optional<ipam::AttachmentRecord> record;
+  host.live().read([&](const ipam::Transaction& store) { record = store.find_attachment(key); });
+  if (!record) return true;
+  if (!is_unfinished(*record) && examine(host, *record) != Liveness::kDead) return false;
+  detach(host, key, std::nullopt);
+  return true;
+}
+
+}  // namespace netctl::engine

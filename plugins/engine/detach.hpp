@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "plugins/engine/host.hpp"
+#include "plugins/engine/plan.hpp"
+
+namespace netctl::engine {
+
+/// Undoes what the record says; needs neither namespace nor prevResult nor runtimeConfig. With `part` only that executable's
+/// share; the rest goes when the last share goes. Order: mark as deleting, rule elements, conntrack, link, conntrack, and the
+/// address last, only when the link is gone. Every step is tried; the first failure is thrown at the end, and the record
+/// then stays `deleting` for the next DEL or gc.
+/// The caller holds the attachment lock. No record is success (a link that carries this attachment's alias is removed all
+/// the same). Idempotent.
+void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part);
+
+/// The whole DEL of one executable: takes the attachment lock, detaches, removes the network with its last attachment.
+void detach_part(Host& host, const ipam::AttachmentKey& key, const std::string& part);
+
+/// Detaches all parts of `key` if it is provably dead or crashed. False when it is not, or is being worked on. Takes the
+/// attachment lock without waiting, so it may be called while holding another's.
+bool reclaim_if_dead(Host& host, const ipam::AttachmentKey& key);
+
+}  // namespace netctl::engine

@@ -1,0 +1,172 @@
+#include "plugins/engine/gc.hpp"
+
+#include <algorithm>
+#include <exception>
+
+#include "iptables/policy_table.hpp"
+#include "netlink/link.hpp"
+#include "plugins/engine/detach.hpp"
+#include "plugins/engine/identity.hpp"
+#include "plugins/engine/liveness.hpp"
+#include "plugins/engine/network.hpp"
+
+namespace netctl::engine {
+namespace {
+
+std::vector<ipam::AttachmentRecord> attachments_of(Host& host, const std::optional<std::string>& network) {
+  std::vector<ipam::AttachmentRecord> records;
+  host.live().read([&](const ipam::Transaction& store) { records = store.list_attachments(network); });
+  return records;
+}
+
+template <class Step>
+void attempt(GcReport& report, Step&& step) {
+  try {
+    step();
+  } catch (const std::exception& error) {
+    report.problems.emplace_back(error.what());
+  }
+}
+
+/// A crash in the middle of ADD of one executable of a chain must not take the living container's other parts away.
+bool collect_one(Host& host, const ipam::AttachmentKey& key) {
+  const HeldLock lock = host.live().try_lock_attachment(key);
+  if (!lock) return false;
+  std::optional<ipam::AttachmentRecord> record;
+  host.live().read([&](const ipam::Transaction& store) { record = store.find_attachment(key); });
+  if (!record) return false;
+  if (examine(host, *record) == Liveness::kDead) {
+    detach(host, key, std::nullopt);
+    return true;
+  }
+  bool collected = false;
+  for (const auto& [part, state] : record->parts) {
+    if (state == ipam::State::kReady) continue;
+    detach(host, key, part);
+    collected = true;
+  }
+  return collected;
+}
+
+/// ADD records before it makes a link and DEL forgets after the link is gone: a link seen first and unknown afterwards is
+/// nobody's.
+void collect_orphaned_links(Host& host, GcReport& report) {
+  std::vector<netlink::Link> links = netlink::list_links(host.route());
+  std::set<std::string> known;
+  for (const ipam::AttachmentRecord& record : attachments_of(host, std::nullopt)) known.insert(key_digest(record.key));
+  for (const netlink::Link& link : links) {
+    const std::string digest = digest_in_alias(link.alias);
+    if (digest.empty() || link.kind != "veth" || known.count(digest) != 0) continue;
+    attempt(report, [&] {
+      host.route().transact(netlink::delete_link(link.index));
+      ++report.links;
+    });
+  }
+}
+
+/// Comments and the masquerade switch do not tell two elements apart: their keys and targets do.
+iptables::PublishedPort comparable(iptables::PublishedPort port) {
+  port.comment.clear();
+  port.masquerade_local = true;
+  return port;
+}
+
+/// A range is one element, or one a port where its numbers are shifted: both forms are known.
+void insert_with_singles(std::set<iptables::PublishedPort>& known, const iptables::PublishedPort& port) {
+  known.insert(comparable(port));
+  for (unsigned offset = 0; port.count > 1 && offset < port.count; ++offset) {
+    iptables::PublishedPort single = comparable(port);
+    single.count = 1;
+    single.host_port = static_cast<std::uint16_t>(port.host_port + offset);
+    single.container_port = static_cast<std::uint16_t>(port.container_port + offset);
+    known.insert(std::move(single));
+  }
+}
+
+void collect_orphaned_elements(Host& host, GcReport& report) {
+  const HeldLock lock = host.live().lock_table(LockMode::kExclusive);
+  iptables::PolicyTable table(host.netfilter());
+  std::vector<iptables::PublishedPort> orphans = table.list_ports();
+  std::set<std::string> chains;
+  std::set<iptables::PublishedPort> known;
+  host.live().read([&](const ipam::Transaction& store) {
+    for (const ipam::AttachmentRecord& record : store.list_attachments()) {
+      for (const iptables::PublishedPort& port : published_ports(record.key, record.ports)) {
+        insert_with_singles(known, port);
+      }
+    }
+    for (const ipam::NetworkRecord& network : store.list_networks()) chains.insert(iptables::chain_name(network.name));
+  });
+  const auto is_known = [&](const iptables::PublishedPort& port) { return known.count(comparable(port)) != 0; };
+  orphans.erase(std::remove_if(orphans.begin(), orphans.end(), is_known), orphans.end());
+  if (!orphans.empty()) table.withdraw(orphans);
+  report.elements += orphans.size();
+  for (const std::string& chain : table.list_network_chains()) {
+    if (chains.count(chain) != 0) continue;
+    table.remove_network_chain(chain);
+    ++report.elements;
+  }
+  if (chains.empty()) table.remove_table();
+}
+
+void collect_networks(Host& host, const std::optional<std::string>& network, GcReport& report) {
+  std::vector<ipam::NetworkRecord> networks;
+  host.live().read([&](const ipam::Transaction& store) {
+    for (ipam::NetworkRecord& record : store.list_networks()) {
+      if (!network || record.name == *network) networks.push_back(std::move(record));
+    }
+  });
+  for (const ipam::NetworkRecord& record : networks) {
+    attempt(report, [&] { remove_network_if_unused(host, record.name); });
+    host.live().read([&](const ipam::Transaction& store) {
+      if (!store.find_network(record.name)) ++report.networks;
+    });
+  }
+}
+
+}  // namespace
+
+std::size_t collect_dead(Host& host, const std::string& network) {
+  std::size_t collected = 0;
+  for (const ipam::AttachmentRecord& record : attachments_of(host, network)) {
+    const bool suspect = is_unfinished(record) || examine(host, record) == Liveness::kDead;
+    if (suspect && collect_one(host, record.key)) ++collected;
+  }
+  return collected;
+}
+
+GcReport collect_garbage(Host& host, const std::optional<std::string>& network) {
+  GcReport report;
+  for (const ipam::AttachmentRecord& record : attachments_of(host, network)) {
+    attempt(report, [&] {
+      if (collect_one(host, record.key)) ++report.attachments;
+    });
+  }
+  if (!network) {
+    attempt(report, [&] { collect_orphaned_links(host, report); });
+    attempt(report, [&] { collect_orphaned_elements(host, report); });
+  }
+  collect_networks(host, network, report);
+  return report;
+}
+
+GcReport collect_all_but(Host& host, const std::string& network,
+                         const std::set<std::pair<std::string, std::string>>& valid) {
+  GcReport report;
+  const std::int64_t began = boot_nanoseconds();
+  for (const ipam::AttachmentRecord& record : attachments_of(host, network)) {
+    if (valid.count({record.key.container_id, record.key.ifname}) != 0) continue;
+    attempt(report, [&] {
+      const HeldLock lock = host.live().try_lock_attachment(record.key);
+      std::optional<ipam::AttachmentRecord> latest;
+      host.live().read([&](const ipam::Transaction& store) { latest = store.find_attachment(record.key); });
+      if (!lock || !latest || latest->created_boot_nanoseconds > began) return;
+      detach(host, record.key, std::nullopt);
+      ++report.attachments;
+    });
+  }
+  collect_networks(host, network, report);
+  return report;
+}
+
+}  // namespace netctl::engine

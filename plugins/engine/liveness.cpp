@@ -1,0 +1,58 @@
+#include "plugins/engine/liveness.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/error.hpp"
+#include "netlink/link.hpp"
+#include "plugins/engine/identity.hpp"
+
+namespace netctl::engine {
+namespace {
+
+bool is_missing(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == ESRCH);
+}
+
+}  // namespace
+
+Liveness examine(Host& host, const ipam::AttachmentRecord& record) {
+  if (!record.host_ifname.empty()) {
+    const auto link = netlink::find_link(host.route(), record.host_ifname);
+    if (link && digest_in_alias(link->alias) == key_digest(record.key)) return Liveness::kAlive;
+  }
+  if (record.netns_path.empty() || record.netns_cookie == 0) return Liveness::kUnknown;
+  if (is_missing(record.netns_path)) {
+    return record.mount_namespace == mount_namespace() ? Liveness::kDead : Liveness::kUnknown;
+  }
+  try {
+    const std::uint64_t cookie = netlink::Netns::open(record.netns_path).cookie();
+    return cookie == record.netns_cookie ? Liveness::kAlive : Liveness::kDead;
+  } catch (const Error& error) {
+    // The path is there and is no network namespace any more (its mount is gone, the file left behind).
+    const bool was_seen_here = record.mount_namespace == mount_namespace();
+    return was_seen_here && error.code() == ErrorCode::kInvalidNetns ? Liveness::kDead : Liveness::kUnknown;
+  }
+}
+
+bool is_unfinished(const ipam::AttachmentRecord& record) {
+  return std::any_of(record.parts.begin(), record.parts.end(),
+                     [](const auto& part) { return part.second != ipam::State::kReady; });
+}
+
+std::string to_string(Liveness liveness) {
+  switch (liveness) {
+    case Liveness::kAlive:
+      return "alive";
+    case Liveness::kDead:
+      return "dead";
+    case Liveness::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace netctl::engine

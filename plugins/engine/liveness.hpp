@@ -1,0 +1,19 @@
+#pragma once
+// Is the container behind a record still there? Only proof of death counts: what is unknown is never reclaimed.
+
+#include "plugins/engine/host.hpp"
+
+namespace netctl::engine {
+
+enum class Liveness { kAlive, kDead, kUnknown };
+
+/// Evidence, in this order: our host link with our alias exists -> alive. The recorded path opens: same namespace cookie ->
+/// alive, another one -> dead. The path is missing -> dead when this is the mount namespace that recorded it, else unknown.
+[[nodiscard]] Liveness examine(Host& host, const ipam::AttachmentRecord& record);
+
+/// Some executable's part was begun and not finished; with a free attachment lock its process has died.
+[[nodiscard]] bool is_unfinished(const ipam::AttachmentRecord& record);
+
+[[nodiscard]] std::string to_string(Liveness liveness);
+
+}  // namespace netctl::engine

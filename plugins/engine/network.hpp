@@ -1,0 +1,37 @@
+#pragma once
+// What a network's attachments share: the bridge, its addresses, host sysctls, the network's rules. Made by the first ADD that
+// needs it, removed with the last attachment.
+
+#include <string>
+
+#include "plugins/engine/host.hpp"
+#include "plugins/engine/plan.hpp"
+
+namespace netctl::engine {
+
+/// Keeps a network from being removed while an attachment is made or undone on it (network lock, shared).
+struct NetworkHold {
+  HeldLock lock;
+  std::uint32_t bridge_index = 0;  ///< 0: the plan has no bridge
+  std::string bridge_mac;
+};
+
+/// Brings the network to what the plan wants and holds it. On the usual path this is one read of the store and one
+/// RTM_GETLINK; making or mending anything happens under the exclusive lock. A bridge that was deleted by hand is made anew
+/// with the living host ends enslaved again. Idempotent.
+/// Errors: kInvalidConfig (the name belongs to something that is no bridge; the bridge has another address and forceAddress
+/// is off), kSubnetUnavailable, kKernel, kTryAgainLater.
+[[nodiscard]] NetworkHold ensure_network(Host& host, const NetworkPlan& plan);
+
+/// Puts the ports' elements beside the network's own; makes the table anew from the store when it was flushed by hand.
+/// Errors: those of PolicyTable::put.
+void put_policy(Host& host, const iptables::NetworkPolicy& policy, const std::vector<iptables::PublishedPort>& ports);
+
+/// Deletes the ports' elements.
+void withdraw_ports(Host& host, const std::vector<iptables::PublishedPort>& ports);
+
+/// Removes bridge (when it was created, not adopted), rules, changed sysctls and record of a network without attachments.
+/// Does nothing when it has some, or when somebody else is at work on it: they will come by here too. Idempotent.
+void remove_network_if_unused(Host& host, const std::string& network);
+
+}  // namespace netctl::engine

@@ -1,0 +1,260 @@
+#include "plugins/engine/network_setup.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "iptables/policy_table.hpp"
+#include "netlink/address.hpp"
+#include "netlink/link.hpp"
+#include "netlink/neighbour.hpp"
+#include "netlink/sysctl.hpp"
+#include "plugins/engine/identity.hpp"
+#include "plugins/engine/log.hpp"
+
+namespace netctl::engine {
+namespace {
+
+constexpr const char* kBridgeIndex = "bridgeIndex";
+constexpr const char* kGateways = "gateways";
+
+template <class T>
+void add_missing(std::vector<T>& list, const std::vector<T>& more) {
+  for (const T& item : more) {
+    if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
+  }
+}
+
+std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
+  std::vector<std::string> list;
+  for (const IpPrefix& prefix : prefixes) list.push_back(prefix.to_string());
+  return list;
+}
+
+ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkPlan& plan) {
+  ipam::NetworkRecord record = store.find_network(plan.name).value_or(ipam::NetworkRecord{});
+  const iptables::NetworkPolicy policy = merge_policy(record, plan);
+  record.name = plan.name;
+  if (record.driver.empty() || plan.driver == "bridge") record.driver = plan.driver;
+  record.bridge = plan.bridge;
+  record.policy = to_json(policy);
+  add_missing(record.pools, plan.pools);
+  add_missing(record.subnets, texts(plan.subnets));
+  std::vector<std::string> gateways = recorded_gateways(record);
+  add_missing(gateways, texts(plan.gateways));
+  record.extra[kGateways] = gateways;
+  record.extra[kBridgeIndex] = 0;  // not usable before everything below is done
+  return record;
+}
+
+void save(Host& host, const ipam::NetworkRecord& record) {
+  host.live().write([&record](ipam::Transaction& store) { store.put_network(record); });
+}
+
+/// Host ends that survived their bridge: enslave them again, with the port flags they had.
+void enslave_survivors(Host& host, const std::string& network, std::uint32_t bridge_index) {
+  std::vector<ipam::AttachmentRecord> attachments;
+  host.live().read([&](const ipam::Transaction& store) { attachments = store.list_attachments(network); });
+  for (const ipam::AttachmentRecord& attachment : attachments) {
+    const auto link = netlink::find_link(host.route(), attachment.host_ifname);
+    if (attachment.host_ifname.empty() || !link || link->master_index == bridge_index) continue;
+    const nlohmann::json port = attachment.extra.value("port", nlohmann::json::object());
+    netlink::BridgePortSpec spec;
+    spec.index = link->index;
+    spec.alias = link->alias;
+    spec.hairpin = port.value("hairpin", false);
+    spec.isolated = port.value("isolated", false);
+    spec.locked = port.value("locked", false);
+    std::vector<netlink::Request> requests{netlink::set_master(link->index, bridge_index),
+                                           netlink::set_bridge_port(spec)};
+    const auto mac = MacAddress::parse(attachment.container_mac);
+    if (spec.locked && mac) requests.push_back(netlink::add_bridge_fdb(link->index, *mac));
+    host.route().transact_all(requests);
+    log_info("network=" + network + " enslaved " + attachment.host_ifname + " to the new bridge");
+  }
+}
+
+netlink::Link make_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& record) {
+  record.bridge_created = true;
+  save(host, record);
+  netlink::BridgeSpec spec;
+  spec.name = plan.bridge;
+  spec.mac = plan.bridge_mac;
+  spec.mtu_bytes = plan.mtu_bytes;
+  host.route().transact(netlink::create_bridge(spec));
+  const auto bridge = netlink::find_link(host.route(), plan.bridge);
+  if (!bridge) throw Error(ErrorCode::kTryAgainLater, "bridge " + plan.bridge + " vanished as it was made; try again");
+  host.route().transact(netlink::set_alias(bridge->index, bridge_alias(plan.name)));
+  enslave_survivors(host, plan.name, bridge->index);
+  return *bridge;
+}
+
+netlink::Link adopt_bridge(const netlink::Link& bridge, const NetworkPlan& plan, ipam::NetworkRecord& record) {
+  if (bridge.kind != "bridge") {
+    throw Error(ErrorCode::kInvalidConfig,
+                plan.bridge + " exists and is no bridge; name another one with the key bridge, or remove it",
+                bridge.kind.empty() ? "a device" : "kind " + bridge.kind);
+  }
+  const bool ours = bridge.alias == bridge_alias(plan.name);
+  record.bridge_created = record.bridge_created || ours;
+  if (!ours && recorded_bridge_index(record) == 0 && bridge.alias.rfind(kAliasPrefix, 0) != 0) {
+    log_warning("network " + plan.name + " adopts the bridge " + plan.bridge +
+                ", which something else made; it will be left in place when the network goes");
+  }
+  return bridge;
+}
+
+/// One IPv4 address a bridge, as the reference has it; IPv6 addresses may stand side by side unless they overlap.
+void ensure_gateway(Host& host, const netlink::Link& bridge, const IpPrefix& gateway, const NetworkPlan& plan,
+                    const std::vector<std::string>& own) {
+  for (const IpPrefix& present : netlink::list_addresses(host.route(), bridge.index)) {
+    if (present == gateway) return;
+    const bool same_family = present.address.family() == gateway.address.family();
+    const bool tolerable = !same_family || (!gateway.address.is_v4() && !present.overlaps(gateway)) ||
+                           std::find(own.begin(), own.end(), present.to_string()) != own.end();
+    if (tolerable) continue;
+    if (!plan.force_address) {
+      throw Error(ErrorCode::kInvalidConfig,
+                  "bridge " + plan.bridge + " already has an IP address different from " + gateway.to_string() +
+                      "; remove it, name another bridge, or set forceAddress",
+                  present.to_string());
+    }
+    host.route().transact(netlink::delete_address(bridge.index, present));
+  }
+  host.route().transact(netlink::add_address(bridge.index, gateway, netlink::DuplicateDetection::kOff));
+}
+
+/// Remembers what stood there before the first change, so that the last DEL can put it back.
+void apply_sysctls(const NetworkPlan& plan, ipam::NetworkRecord& record) {
+  for (const auto& [path, value] : plan.host_sysctls) {
+    const std::optional<std::string> before = netlink::write_sysctl(path, value);
+    if (before && *before != value) record.sysctls_before.emplace(path, *before);
+  }
+}
+
+void set_up_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& record) {
+  const auto present = netlink::find_link(host.route(), plan.bridge);
+  const netlink::Link bridge = present ? adopt_bridge(*present, plan, record) : make_bridge(host, plan, record);
+  save(host, record);
+  apply_sysctls(plan, record);
+  save(host, record);
+  if (!bridge.up) host.route().transact(netlink::set_up(bridge.index));
+  if (plan.promiscuous && !bridge.promiscuous) host.route().transact(netlink::set_promiscuous(bridge.index, true));
+  for (const std::string& text : recorded_gateways(record)) {
+    const auto gateway = IpPrefix::parse(text);
+    if (gateway) ensure_gateway(host, bridge, *gateway, plan, recorded_gateways(record));
+  }
+  record.extra[kBridgeIndex] = bridge.index;
+}
+
+/// Another network on the same bridge inherits the duty to remove it; the last one removes it.
+bool hand_bridge_over(Host& host, const ipam::NetworkRecord& leaving) {
+  bool handed = false;
+  host.live().write([&](ipam::Transaction& store) {
+    for (ipam::NetworkRecord other : store.list_networks()) {
+      if (other.name == leaving.name || other.bridge != leaving.bridge || handed) continue;
+      other.bridge_created = true;
+      store.put_network(other);
+      handed = true;
+    }
+  });
+  return handed;
+}
+
+void remove_bridge(Host& host, const ipam::NetworkRecord& record) {
+  if (record.bridge.empty() || !record.bridge_created || hand_bridge_over(host, record)) return;
+  const auto bridge = netlink::find_link(host.route(), record.bridge);
+  if (bridge && bridge->kind == "bridge") host.route().transact(netlink::delete_link(bridge->index));
+}
+
+void remove_policy(Host& host, const ipam::NetworkRecord& record) {
+  const iptables::NetworkPolicy policy = policy_from_json(record.policy);
+  if (policy.is_empty()) return;
+  const HeldLock lock = host.live().lock_table(LockMode::kExclusive);
+  iptables::PolicyTable table(host.netfilter());
+  table.remove_network(policy);
+  bool needed = false;
+  host.live().read([&](const ipam::Transaction& store) {
+    for (const ipam::NetworkRecord& other : store.list_networks()) {
+      needed = needed || (other.name != record.name && !policy_from_json(other.policy).is_empty());
+    }
+  });
+  if (!needed) table.remove_table();
+}
+
+bool concerns_bridge(const std::string& sysctl, const ipam::NetworkRecord& record) {
+  return sysctl.find("/conf/" + record.bridge + "/") != std::string::npos;
+}
+
+/// Puts a value back only while it is still the one that was set. What other networks still need passes into their care.
+void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leaving) {
+  std::vector<ipam::NetworkRecord> others = store.list_networks();
+  others.erase(std::remove_if(others.begin(), others.end(),
+                              [&](const ipam::NetworkRecord& other) { return other.name == leaving.name; }),
+               others.end());
+  for (const auto& [path, before] : leaving.sysctls_before) {
+    const auto heir = std::find_if(others.begin(), others.end(), [&, &sysctl = path](const ipam::NetworkRecord& other) {
+      return !concerns_bridge(sysctl, leaving) || other.bridge == leaving.bridge;
+    });
+    if (heir != others.end()) {
+      heir->sysctls_before.emplace(path, before);
+      store.put_network(*heir);
+    } else if (netlink::read_sysctl(path).value_or(before) != before) {
+      netlink::write_sysctl(path, before);
+    }
+  }
+}
+
+}  // namespace
+
+std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record) { return record.extra.value(kBridgeIndex, 0U); }
+
+std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record) {
+  return record.extra.value(kGateways, std::vector<std::string>{});
+}
+
+iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const NetworkPlan& plan) {
+  iptables::NetworkPolicy policy = record.policy.is_object() ? policy_from_json(record.policy) : plan.policy;
+  policy.network = plan.name;
+  policy.publishes = policy.publishes || plan.policy.publishes;
+  add_missing(policy.masquerade, plan.policy.masquerade);
+  if (plan.driver != "bridge" && !record.driver.empty()) return policy;
+  policy.link = plan.policy.link;
+  policy.masquerade_exclude = plan.policy.masquerade_exclude;
+  policy.isolated = plan.policy.isolated;
+  policy.internal = plan.policy.internal;
+  return policy;
+}
+
+void set_up_network(Host& host, const NetworkPlan& plan) {
+  ipam::NetworkRecord record;
+  host.live().write([&](ipam::Transaction& store) {
+    record = merged_record(store, plan);
+    store.put_network(record);
+  });
+  if (!plan.bridge.empty()) set_up_bridge(host, plan, record);
+  const iptables::NetworkPolicy policy = policy_from_json(record.policy);
+  if (!policy.is_empty()) {
+    const HeldLock table = host.live().lock_table(LockMode::kExclusive);
+    iptables::PolicyTable(host.netfilter()).install(policy);
+  }
+  save(host, record);
+  log_info("network=" + plan.name + " bridge=" + plan.bridge + " set up");
+}
+
+void tear_down_network(Host& host, const std::string& network) {
+  std::optional<ipam::NetworkRecord> record;
+  host.live().read([&](const ipam::Transaction& store) {
+    if (!store.has_attachments(network)) record = store.find_network(network);
+  });
+  if (!record) return;
+  remove_policy(host, *record);
+  remove_bridge(host, *record);
+  host.live().write([&](ipam::Transaction& store) {
+    // Inside the transaction: a network that is set up meanwhile is seen here, or sees the value that is put back.
+    if (const auto latest = store.find_network(network)) restore_sysctls(store, *latest);
+    store.erase_network(network);
+  });
+  log_info("network=" + network + " removed with its last attachment");
+}
+
+}  // namespace netctl::engine

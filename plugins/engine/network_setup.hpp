@@ -1,0 +1,27 @@
+#pragma once
+// Making and removing what a network shares. Everything here runs under the network lock, held exclusive.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plugins/engine/host.hpp"
+#include "plugins/engine/plan.hpp"
+
+namespace netctl::engine {
+
+/// Idempotent. The record is written first, so that a crash leaves nothing that gc does not know of.
+void set_up_network(Host& host, const NetworkPlan& plan);
+
+/// Nothing happens when the network has attachments or no record. Idempotent.
+void tear_down_network(Host& host, const std::string& network);
+
+/// What the network's policy is once this plan is part of it: subnets add up, the configuration's switches win, and a plan
+/// of a chained plugin leaves the main plugin's switches alone.
+[[nodiscard]] iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const NetworkPlan& plan);
+
+/// Interface index of the bridge that the record's settings were applied to; 0 while they are being applied.
+[[nodiscard]] std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record);
+[[nodiscard]] std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record);
+
+}  // namespace netctl::engine

@@ -1,0 +1,80 @@
+#pragma once
+// The heart of the product: one description, four uses. ADD applies a plan, CHECK diffs it against the kernel, DEL undoes it
+// by the record that was made of it, --plan prints it. Making a plan is pure: it asks neither kernel nor store.
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "iptables/policy.hpp"
+#include "netlink/route.hpp"
+#include "plugins/engine/request.hpp"
+
+namespace netctl::engine {
+
+/// Path below /proc/sys/net and the value that is wanted there.
+using Sysctl = std::pair<std::string, std::string>;
+
+/// What the network's attachments share.
+struct NetworkPlan {
+  std::string name;
+  std::string driver;
+  std::string bridge;                   ///< empty: no bridge of ours (chained behind another plugin)
+  MacAddress bridge_mac;
+  std::uint32_t mtu_bytes = 0;
+  bool promiscuous = false;
+  bool force_address = false;
+  std::vector<IpPrefix> gateways;       ///< addresses of the bridge
+  std::vector<Sysctl> host_sysctls;
+  iptables::NetworkPolicy policy;
+  std::vector<std::string> pools;
+  std::vector<IpPrefix> subnets;
+};
+
+/// The container's interface and its host end.
+struct LinkPlan {
+  std::string host_ifname;
+  MacAddress host_mac;
+  std::string alias;
+  std::string container_ifname;
+  MacAddress container_mac;
+  std::uint32_t mtu_bytes = 0;
+  bool hairpin = false;
+  bool isolated = false;
+  bool locked = false;
+  bool up = true;
+};
+
+struct Plan {
+  ipam::AttachmentKey key;
+  NetworkPlan network;
+  std::optional<LinkPlan> link;                ///< nullopt: this driver makes none
+  std::vector<IpPrefix> addresses;
+  std::vector<cni::ResultRoute> routes;        ///< as the result reports them
+  std::vector<netlink::Route> kernel_routes;   ///< gateways filled in; the link is that of the container's end
+  std::vector<Sysctl> host_sysctls;            ///< of the host end
+  std::vector<Sysctl> container_sysctls;
+  bool detect_duplicates = false;
+  std::vector<iptables::PublishedPort> ports;
+  cni::Dns dns;
+};
+
+/// `leases` and `ports` are what was reserved for the request. Errors: kInvalidConfig when a gateway is wanted and there is
+/// none.
+[[nodiscard]] Plan make_plan(const AttachmentRequest& request, const std::vector<ipam::LeaseRecord>& leases,
+                             const std::vector<ipam::PortRecord>& ports);
+
+/// The elements that a claim becomes: one for each of the container's addresses that the host address fits.
+[[nodiscard]] std::vector<iptables::PublishedPort> published_ports(const ipam::AttachmentKey& key,
+                                                                   const std::vector<ipam::PortRecord>& ports);
+
+/// For --plan and people: every link, address, route, rule element and sysctl by name.
+[[nodiscard]] nlohmann::json to_json(const Plan& plan);
+
+[[nodiscard]] nlohmann::json to_json(const iptables::NetworkPolicy& policy);
+[[nodiscard]] iptables::NetworkPolicy policy_from_json(const nlohmann::json& json);
+
+}  // namespace netctl::engine

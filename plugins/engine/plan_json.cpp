@@ -1,0 +1,107 @@
+#include "plugins/engine/plan.hpp"
+
+namespace netctl::engine {
+namespace {
+
+using Json = nlohmann::json;
+
+Json texts(const std::vector<IpPrefix>& prefixes) {
+  Json list = Json::array();
+  for (const IpPrefix& prefix : prefixes) list.push_back(prefix.to_string());
+  return list;
+}
+
+std::vector<IpPrefix> prefixes(const Json& list) {
+  std::vector<IpPrefix> parsed;
+  for (const Json& item : list) {
+    if (const auto prefix = IpPrefix::parse(item.get<std::string>())) parsed.push_back(*prefix);
+  }
+  return parsed;
+}
+
+Json sysctls_json(const std::vector<Sysctl>& sysctls) {
+  Json object = Json::object();
+  for (const auto& [path, value] : sysctls) object["net/" + path] = value;
+  return object;
+}
+
+Json port_json(const iptables::PublishedPort& port) {
+  return {{"protocol", iptables::to_string(port.protocol)},
+          {"hostIP", port.host_ip ? port.host_ip->to_string() : ""},
+          {"hostPort", port.host_port},
+          {"count", port.count},
+          {"address", port.container.to_string()},
+          {"containerPort", port.container_port}};
+}
+
+Json route_json(const cni::ResultRoute& route) {
+  Json json = {{"dst", route.destination.to_string()}};
+  if (route.gateway) json["gw"] = route.gateway->to_string();
+  return json;
+}
+
+Json network_json(const NetworkPlan& network) {
+  return {{"name", network.name},
+          {"bridge", {{"name", network.bridge},
+                      {"mac", network.bridge_mac.to_string()},
+                      {"mtu", network.mtu_bytes},
+                      {"promiscuous", network.promiscuous},
+                      {"addresses", texts(network.gateways)}}},
+          {"sysctls", sysctls_json(network.host_sysctls)},
+          {"policy", to_json(network.policy)}};
+}
+
+Json link_json(const LinkPlan& link) {
+  return {{"host", {{"name", link.host_ifname},
+                    {"mac", link.host_mac.to_string()},
+                    {"alias", link.alias},
+                    {"hairpin", link.hairpin},
+                    {"isolated", link.isolated},
+                    {"locked", link.locked}}},
+          {"container",
+           {{"name", link.container_ifname}, {"mac", link.container_mac.to_string()}, {"up", link.up}}},
+          {"mtu", link.mtu_bytes}};
+}
+
+}  // namespace
+
+nlohmann::json to_json(const iptables::NetworkPolicy& policy) {
+  return {{"network", policy.network},
+          {"link", policy.link},
+          {"masquerade", texts(policy.masquerade)},
+          {"masqueradeExclude", texts(policy.masquerade_exclude)},
+          {"publishes", policy.publishes},
+          {"isolated", policy.isolated},
+          {"internal", policy.internal}};
+}
+
+iptables::NetworkPolicy policy_from_json(const nlohmann::json& json) {
+  iptables::NetworkPolicy policy;
+  policy.network = json.value("network", "");
+  policy.link = json.value("link", "");
+  policy.masquerade = prefixes(json.value("masquerade", Json::array()));
+  policy.masquerade_exclude = prefixes(json.value("masqueradeExclude", Json::array()));
+  policy.publishes = json.value("publishes", false);
+  policy.isolated = json.value("isolated", false);
+  policy.internal = json.value("internal", false);
+  return policy;
+}
+
+nlohmann::json to_json(const Plan& plan) {
+  Json json = {{"version", 1},
+               {"attachment", {{"network", plan.key.network},
+                               {"containerID", plan.key.container_id},
+                               {"ifname", plan.key.ifname}}},
+               {"network", network_json(plan.network)},
+               {"addresses", texts(plan.addresses)},
+               {"routes", Json::array()},
+               {"hostSysctls", sysctls_json(plan.host_sysctls)},
+               {"containerSysctls", sysctls_json(plan.container_sysctls)},
+               {"ports", Json::array()}};
+  if (plan.link) json["link"] = link_json(*plan.link);
+  for (const cni::ResultRoute& route : plan.routes) json["routes"].push_back(route_json(route));
+  for (const iptables::PublishedPort& port : plan.ports) json["ports"].push_back(port_json(port));
+  return json;
+}
+
+}  // namespace netctl::engine

@@ -1,0 +1,106 @@
+#include "plugins/engine/publish.hpp"
+
+#include "base/error.hpp"
+#include "base/undo_stack.hpp"
+#include "netlink/link.hpp"
+#include "netlink/route.hpp"
+#include "plugins/engine/detach.hpp"
+#include "plugins/engine/flows.hpp"
+#include "plugins/engine/identity.hpp"
+#include "plugins/engine/log.hpp"
+#include "plugins/engine/network.hpp"
+#include "plugins/engine/ports.hpp"
+
+namespace netctl::engine {
+namespace {
+
+/// The host's interface towards the container: our bridge, or where the routing table points when another plugin made it.
+std::string link_towards(Host& host, const ipam::AttachmentRecord& record, const PublishRequest& request) {
+  if (!record.bridge.empty()) return record.bridge;
+  const auto index = netlink::find_outgoing_link(host.route(), request.targets.front());
+  const auto link = index ? netlink::find_link(host.route(), *index) : std::nullopt;
+  if (link) return link->name;
+  throw Error(ErrorCode::kInvalidConfig, "the host has no route to " + request.targets.front().to_string() +
+                                             "; portmap can only publish ports of containers that the host reaches");
+}
+
+NetworkPlan network_plan(Host& host, const ipam::AttachmentRecord& record, const PublishRequest& request) {
+  NetworkPlan plan;
+  plan.name = request.key.network;
+  plan.driver = kPublishPart;
+  plan.bridge = record.bridge;
+  if (!plan.bridge.empty()) plan.bridge_mac = bridge_mac(plan.bridge);
+  plan.policy.network = request.key.network;
+  plan.policy.link = link_towards(host, record, request);
+  plan.policy.publishes = true;
+  if (request.masquerade_local && request.targets.front().is_v4()) {
+    plan.host_sysctls.emplace_back("ipv4/conf/" + plan.policy.link + "/route_localnet", "1");
+  }
+  return plan;
+}
+
+ipam::AttachmentRecord try_reserve(Host& host, const PublishRequest& request) {
+  ipam::AttachmentRecord record;
+  host.live().write([&](ipam::Transaction& store) {
+    if (auto present = store.find_attachment(request.key)) {
+      record = std::move(*present);
+    } else {
+      record = {};
+      record.key = request.key;
+      record.netns_path = request.netns_path;
+      record.netns_cookie = netlink::Netns::open(request.netns_path).cookie();
+      record.mount_namespace = mount_namespace();
+      record.container_name = request.container_name;
+      record.created_wall_seconds = wall_seconds();
+      record.created_boot_nanoseconds = boot_nanoseconds();
+    }
+    record.parts[kPublishPart] = ipam::State::kAdding;
+    claim_ports(store, record, port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));
+    store.put_attachment(record);
+  });
+  return record;
+}
+
+ipam::AttachmentRecord reserve_ports(Host& host, const PublishRequest& request) {
+  constexpr int kAttempts = 64;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    try {
+      return try_reserve(host, request);
+    } catch (const PortHeld& held) {
+      if (!reclaim_if_dead(host, held.holder())) throw;
+    }
+  }
+  throw Error(ErrorCode::kTryAgainLater, "the ports could not be claimed while others come and go; try again");
+}
+
+}  // namespace
+
+ipam::AttachmentRecord publish(Host& host, const PublishRequest& request) {
+  if (request.targets.empty()) {
+    throw Error(ErrorCode::kInvalidConfig,
+                "prevResult holds no address of interface " + request.key.ifname +
+                    "; chain portmap behind a plugin that gives the container an address");
+  }
+  const auto report = [](const std::string& step, const std::string& reason) {
+    log_warning("while taking back a failed ADD: could not " + step + ": " + reason + "; `netctl gc` will");
+  };
+  UndoStack network_undo(report);
+  network_undo.on_failure("remove the unused network", [&] { remove_network_if_unused(host, request.key.network); });
+  const HeldLock lock = host.live().lock_attachment(request.key);
+  ipam::AttachmentRecord record = reserve_ports(host, request);
+  UndoStack undo(report);
+  undo.on_failure("withdraw the ports", [&] { detach(host, request.key, kPublishPart); });
+  const NetworkPlan plan = network_plan(host, record, request);
+  const NetworkHold network = ensure_network(host, plan);
+  const std::vector<iptables::PublishedPort> ports = published_ports(request.key, record.ports);
+  put_policy(host, plan.policy, ports);
+  forget_flows_before(host, ports);
+  record.parts[kPublishPart] = ipam::State::kReady;
+  host.live().write([&record](ipam::Transaction& store) { store.put_attachment(record); });
+  undo.commit();
+  network_undo.commit();
+  log_info("network=" + request.key.network + " container=" + request.key.container_id + " ports published");
+  return record;
+}
+
+}  // namespace netctl::engine

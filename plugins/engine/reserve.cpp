@@ -1,0 +1,152 @@
+#include "plugins/engine/reserve.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "plugins/engine/addressing.hpp"
+#include "plugins/engine/detach.hpp"
+#include "plugins/engine/gc.hpp"
+#include "plugins/engine/identity.hpp"
+#include "plugins/engine/liveness.hpp"
+#include "plugins/engine/ports.hpp"
+
+namespace netctl::engine {
+namespace {
+
+ipam::AttachmentRecord new_record(const AttachmentRequest& request, std::uint64_t netns_cookie) {
+  ipam::AttachmentRecord record;
+  record.key = request.key;
+  record.netns_path = request.netns_path;
+  record.netns_cookie = netns_cookie;
+  record.mount_namespace = mount_namespace();
+  record.container_name = request.container_name;
+  record.labels = request.labels;
+  record.created_wall_seconds = wall_seconds();
+  record.created_boot_nanoseconds = boot_nanoseconds();
+  return record;
+}
+
+[[noreturn]] void throw_already_attached(const ipam::AttachmentRecord& record) {
+  throw Error(ErrorCode::kAlreadyAttached,
+              describe(record.key, record.container_name) + " is attached to network " + record.key.network +
+                  " already (duplicate allocation is not allowed); call DEL first");
+}
+
+bool is_complete(const ipam::AttachmentRecord& record, const std::string& part, std::uint64_t netns_cookie) {
+  const auto found = record.parts.find(part);
+  return found != record.parts.end() && found->second == ipam::State::kReady && record.netns_cookie == netns_cookie;
+}
+
+/// What one try of the transaction needs; worked out before it, so that the store's lock is held for no longer than needed.
+struct Wishes {
+  std::optional<ipam::PoolConfig> pool;
+  ipam::AllocationRequest allocation;
+  std::vector<ipam::LeaseRecord> delegated;
+};
+
+void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request, const Wishes& wishes,
+          ipam::AttachmentRecord& record) {
+  record.parts[request.driver] = ipam::State::kAdding;
+  if (wishes.pool) {
+    const ipam::IsDead is_dead = [&](const ipam::AttachmentKey& holder) {
+      const auto other = store.find_attachment(holder);
+      return !other || examine(host, *other) == Liveness::kDead;
+    };
+    record.leases = ipam::allocate(store, *wishes.pool, wishes.allocation, is_dead);
+  } else if (!wishes.delegated.empty()) {
+    record.leases = wishes.delegated;
+  }
+  std::vector<IpAddress> targets;
+  for (const ipam::LeaseRecord& lease : record.leases) {
+    const bool first_of_family = std::none_of(targets.begin(), targets.end(), [&](const IpAddress& target) {
+      return target.family() == lease.address.address.family();
+    });
+    if (first_of_family) targets.push_back(lease.address.address);
+  }
+  claim_ports(store, record, port_records(request.endpoint.ports, targets, request.driver, true));
+  if (request.makes_link) {
+    record.bridge = request.network.bridge;
+    record.host_ifname = host_ifname(request.key);
+  }
+  store.put_attachment(record);
+}
+
+enum class Outcome { kReserved, kUndoOldFirst };
+
+Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& wishes,
+                    ipam::AttachmentRecord& record) {
+  Outcome outcome = Outcome::kReserved;
+  host.live().write([&](ipam::Transaction& store) {
+    ipam::AttachmentRecord next = record;
+    if (const auto present = store.find_attachment(request.key)) {
+      if (is_complete(*present, request.driver, record.netns_cookie)) throw_already_attached(*present);
+      const bool same_container = present->netns_cookie == record.netns_cookie;
+      if (present->parts.count(request.driver) != 0 || !same_container || is_unfinished(*present)) {
+        outcome = Outcome::kUndoOldFirst;
+        return;
+      }
+      next = *present;
+    }
+    fill(host, store, request, wishes, next);
+    record = std::move(next);
+  });
+  return outcome;
+}
+
+Wishes make_wishes(Host& host, AttachmentRequest& request) {
+  Wishes wishes;
+  if (request.addressing.kind == Addressing::kPool) {
+    wishes.pool = resolve_pool(host, request);
+    wishes.allocation = allocation_request(host, request);
+  }
+  return wishes;
+}
+
+}  // namespace
+
+void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_t netns_cookie) {
+  if (request.addressing.kind != Addressing::kDelegate) return;  // reserve() sees it in the same transaction
+  host.live().read([&](const ipam::Transaction& store) {
+    const auto present = store.find_attachment(request.key);
+    if (present && is_complete(*present, request.driver, netns_cookie)) throw_already_attached(*present);
+  });
+}
+
+ipam::AttachmentRecord reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie) {
+  Wishes wishes = make_wishes(host, request);
+  if (request.addressing.kind == Addressing::kDelegate) wishes.delegated = lease_from_delegate(request);
+  bool may_collect = true;
+  constexpr int kAttempts = 64;  // each one more means that something dead was cleared away
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    ipam::AttachmentRecord record = new_record(request, netns_cookie);
+    try {
+      if (try_reserve(host, request, wishes, record) == Outcome::kReserved) return record;
+      detach(host, request.key, std::nullopt);
+    } catch (const PortHeld& held) {
+      if (!reclaim_if_dead(host, held.holder())) throw;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNoFreeAddress || !may_collect) throw;
+      may_collect = false;
+      if (collect_dead(host, request.key.network) == 0) throw;
+    }
+  }
+  throw Error(ErrorCode::kTryAgainLater, "the attachment could not be reserved while others come and go; try again");
+}
+
+ipam::AttachmentRecord rehearse_reserve(Host& host, AttachmentRequest& request) {
+  struct ThrowAway {};
+  const Wishes wishes = make_wishes(host, request);
+  ipam::AttachmentRecord record = new_record(request, 0);
+  try {
+    host.live().write([&](ipam::Transaction& store) {
+      store.erase_attachment(request.key);
+      fill(host, store, request, wishes, record);
+      throw ThrowAway{};
+    });
+  } catch (const ThrowAway&) {
+    return record;
+  }
+  return record;
+}
+
+}  // namespace netctl::engine

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <vector>
+
+#include "plugins/engine/host.hpp"
+#include "plugins/engine/request.hpp"
+
+namespace netctl::engine {
+
+/// Errors: kAlreadyAttached when this attachment is complete and its container the same. To be asked before a delegate's ADD:
+/// taking that back would free the address of the first attachment.
+void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_t netns_cookie);
+
+/// The first transaction of ADD: leases, port claims, and a record in state `adding` that holds all that DEL will need.
+/// An attachment of the same name whose container is gone or whose ADD died is undone first; holders of wanted addresses
+/// and ports that are provably dead give way; a full pool is cleared of the dead once before it counts as full.
+/// The caller holds the attachment lock.
+/// Errors: kAlreadyAttached, kNoFreeAddress, kAddressTaken, kPortTaken, kInvalidConfig.
+[[nodiscard]] ipam::AttachmentRecord reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie);
+
+/// The same in a transaction that is thrown away.
+[[nodiscard]] ipam::AttachmentRecord rehearse_reserve(Host& host, AttachmentRequest& request);
+
+}  // namespace netctl::engine
