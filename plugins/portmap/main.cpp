@@ -1,0 +1,61 @@
+// `portmap`: publishes ports of a container that an earlier plugin of the chain attached.
+
+#include "base/error.hpp"
+#include "plugins/cni/plugin.hpp"
+#include "plugins/engine/check.hpp"
+#include "plugins/engine/detach.hpp"
+#include "plugins/engine/verbs.hpp"
+#include "plugins/portmap/portmap_config.hpp"
+
+namespace netctl::portmap {
+namespace {
+
+cni::Result add(const cni::Invocation& invocation) {
+  const engine::PublishRequest request = read_request(invocation);
+  if (!invocation.prev_result) {
+    throw Error(ErrorCode::kInvalidConfig,
+                "portmap must be called as a chained plugin, with prevResult; put it behind the main plugin in the list");
+  }
+  cni::Result result = *invocation.prev_result;
+  if (request.ports.empty()) return result;
+  engine::Host host = engine::Host::open();
+  engine::publish(host, request);
+  return result;
+}
+
+void del(const cni::Invocation& invocation) {
+  engine::Host host = engine::Host::open();
+  engine::detach_part(host, {invocation.network, invocation.container_id, invocation.ifname}, engine::kPublishPart);
+  (void)read_request(invocation);  // a configuration that cannot be read is reported, after the work is done
+}
+
+void check(const cni::Invocation& invocation) {
+  const engine::PublishRequest request = read_request(invocation);
+  if (request.ports.empty()) return;
+  engine::Host host = engine::Host::open();
+  engine::check(host, request.key, engine::kPublishPart, std::nullopt);
+}
+
+void gc(const cni::Invocation& invocation) { engine::gc(invocation); }
+
+void status(const cni::Invocation& invocation) {
+  (void)read_request(invocation);
+  engine::status({});
+}
+
+}  // namespace
+}  // namespace netctl::portmap
+
+int main(int argc, char** argv) {
+  using namespace netctl;
+  const cni::Plugin plugin{.name = "portmap",
+                           .about = "publishes ports of containers on the host's addresses",
+                           .add = portmap::add,
+                           .del = portmap::del,
+                           .check = portmap::check,
+                           .gc = portmap::gc,
+                           .status = portmap::status,
+                           .undo_add = portmap::del,
+                           .plan = {}};
+  return cni::run_process(plugin, argc, argv);
+}
