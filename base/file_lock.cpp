@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -33,7 +34,8 @@ class Alarm {
     constexpr suseconds_t kRepeatMicroseconds = 10'000;
     const auto whole_seconds = std::chrono::duration_cast<std::chrono::seconds>(patience);
     const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(patience - whole_seconds);
-    itimerval timer{{0, kRepeatMicroseconds}, {whole_seconds.count(), static_cast<suseconds_t>(rest.count())}};
+    itimerval timer{{0, kRepeatMicroseconds},
+                    {whole_seconds.count(), static_cast<suseconds_t>(rest.count())}};
     ::setitimer(ITIMER_REAL, &timer, nullptr);
   }
   ~Alarm() {
@@ -70,15 +72,16 @@ HeldLock LockFile::lock(std::uint64_t offset, LockMode mode, std::chrono::millis
                         const std::string& what) const {
   if (HeldLock held = try_lock(offset, mode)) return held;
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  const Alarm alarm(patience);
+  const Alarm alarm(std::max(patience, std::chrono::milliseconds(1)));  // a timer of zero never goes off
   UniqueFd fd = open_description();
   while (true) {
     struct flock range = byte_range(offset, lock_type(mode));
     if (::fcntl(fd.get(), F_OFD_SETLKW, &range) == 0) return HeldLock(std::move(fd));
     if (errno != EINTR) throw_errno("lock a byte of " + path_, errno, ErrorCode::kIo);
     if (std::chrono::steady_clock::now() >= deadline) {
-      throw Error(ErrorCode::kTryAgainLater, "another operation holds the lock of " + what +
-                                                 " for too long; try again, and look for a hanging process if it stays");
+      throw Error(ErrorCode::kTryAgainLater,
+                  "another operation holds the lock of " + what +
+                      " for too long; try again, and look for a hanging process if it stays");
     }
   }
 }
