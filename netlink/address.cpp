@@ -13,7 +13,7 @@ constexpr Attr<IFA_BROADCAST, IpAddress> kBroadcast{};
 constexpr Attr<IFA_FLAGS, std::uint32_t> kFlags{};
 
 void put_address(Request& request, std::uint32_t index, const IpPrefix& address) {
-  ifaddrmsg& header = request.header<ifaddrmsg>();
+  auto& header = request.header<ifaddrmsg>();
   header.ifa_family = address.address.af();
   header.ifa_prefixlen = address.length;
   header.ifa_scope = address.address.is_loopback() ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
@@ -27,7 +27,7 @@ std::string on_link(const IpPrefix& address, std::uint32_t index) {
 
 void list_family(Socket& socket, std::uint32_t index, Family family, std::vector<IpPrefix>& addresses) {
   Request request(RTM_GETADDR, 0, "list the addresses of link " + std::to_string(index));
-  ifaddrmsg& filter = request.header<ifaddrmsg>();
+  auto& filter = request.header<ifaddrmsg>();
   filter.ifa_family = IpAddress::any(family).af();
   filter.ifa_index = index;
   request.tolerate({EOPNOTSUPP, EAFNOSUPPORT});  // a kernel without IPv6

@@ -69,7 +69,8 @@ Tuple reply_of(const FlowSelector& selector) {
 Tuple kernel_part(Tuple tuple) {
   if (tuple.source && !tuple.source->is_v4()) tuple.source.reset();
   if (tuple.destination && !tuple.destination->is_v4()) tuple.destination.reset();
-  if (tuple.protocol != IPPROTO_TCP && tuple.protocol != IPPROTO_UDP) {
+  const int protocol = tuple.protocol.value_or(IPPROTO_IP);
+  if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) {
     tuple.source_port.reset();
     tuple.destination_port.reset();
   }
@@ -111,7 +112,7 @@ Request conntrack_request(std::uint8_t message, Family family) {
   Request request(
       static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | message), 0,
       message == IPCTNL_MSG_CT_DELETE ? "forget tracked connections" : "list tracked connections");
-  nfgenmsg& header = request.header<nfgenmsg>();
+  auto& header = request.header<nfgenmsg>();
   header.nfgen_family = IpAddress::any(family).af();
   header.version = NFNETLINK_V0;
   return request;

@@ -46,7 +46,7 @@ Request change_link(std::uint32_t index, const std::string& what) {
 
 Request change_flag(std::uint32_t index, unsigned flag, bool on, const std::string& what) {
   Request request(RTM_SETLINK, 0, what + " link " + std::to_string(index));
-  ifinfomsg& header = request.header<ifinfomsg>();
+  auto& header = request.header<ifinfomsg>();
   header.ifi_index = static_cast<int>(index);
   put_flag(header, flag, on);
   return request;

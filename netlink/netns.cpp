@@ -74,6 +74,19 @@ std::string kind_of_namespace(int type) {
   }
 }
 
+class ComeHome {
+ public:
+  explicit ComeHome(Netns home) : home_(std::move(home)) {}
+  ComeHome(const ComeHome&) = delete;
+  ComeHome& operator=(const ComeHome&) = delete;
+  ~ComeHome() {
+    if (::setns(home_.fd(), CLONE_NEWNET) != 0) std::abort();
+  }
+
+ private:
+  Netns home_;
+};
+
 struct stat status_of(int fd) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) throw_errno("could not inspect a network namespace");
@@ -84,7 +97,8 @@ struct stat status_of(int fd) {
 
 Netns Netns::open(const std::string& path) {
   if (path.empty()) refuse(path, "the path is empty");
-  if (path.find('\0') != std::string::npos) refuse(path.c_str(), "the path holds a NUL character");
+  const std::size_t nul = path.find('\0');
+  if (nul != std::string::npos) refuse(path.substr(0, nul), "the path goes on behind a NUL character");
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) refuse(path, why_not_opened(errno), errno);
   struct statfs file_system {};
@@ -123,17 +137,11 @@ std::uint64_t Netns::cookie() const {
 }
 
 void Netns::run(const std::function<void()>& body) const {
-  struct ComeHome {
-    Netns home;
-    ~ComeHome() {
-      if (::setns(home.fd(), CLONE_NEWNET) != 0) std::abort();
-    }
-  };
   Netns home = current();
   if (::setns(fd(), CLONE_NEWNET) != 0) {
     throw_errno("could not enter the network namespace (CAP_SYS_ADMIN is needed)");
   }
-  const ComeHome come_home{std::move(home)};
+  const ComeHome come_home(std::move(home));
   body();
 }
 

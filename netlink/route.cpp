@@ -41,7 +41,7 @@ void put_metrics(Request& request, const Route& route) {
 /// `scope` is what counts when the route does not name one.
 void put_header(Request& request, const Route& route, std::uint8_t scope) {
   const std::uint32_t table = route.table.value_or(RT_TABLE_MAIN);
-  rtmsg& header = request.header<rtmsg>();
+  auto& header = request.header<rtmsg>();
   header.rtm_family = route.destination.address.af();
   header.rtm_dst_len = route.destination.length;
   header.rtm_table = static_cast<std::uint8_t>(table < 256 ? table : RT_TABLE_UNSPEC);
@@ -146,7 +146,7 @@ std::vector<Route> parse_route(const Reply& reply) {
 
 std::vector<Route> list_routes(Socket& socket, Family family) {
   Request request(RTM_GETROUTE, 0, "list the routes");
-  rtmsg& filter = request.header<rtmsg>();
+  auto& filter = request.header<rtmsg>();
   filter.rtm_family = IpAddress::any(family).af();
   filter.rtm_table = RT_TABLE_MAIN;
   filter.rtm_type = RTN_UNICAST;
@@ -167,7 +167,7 @@ std::vector<Route> list_routes(Socket& socket, Family family) {
 
 std::optional<std::uint32_t> find_outgoing_link(Socket& socket, const IpAddress& address) {
   Request request(RTM_GETROUTE, 0, "look up the route to " + address.to_string());
-  rtmsg& header = request.header<rtmsg>();
+  auto& header = request.header<rtmsg>();
   header.rtm_family = address.af();
   header.rtm_dst_len = static_cast<std::uint8_t>(address.bits());
   request.put(kDestination, address);

@@ -1,6 +1,8 @@
 #include "netlink/socket.hpp"
 
+#include <net/if.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/netlink.h>
 
@@ -10,6 +12,7 @@
 
 #include <libmnl/libmnl.h>
 
+#include "base/unique_fd.hpp"
 #include "netlink/wire.hpp"
 
 namespace netctl::netlink {
@@ -40,13 +43,41 @@ bool means_absent(int sys_errno) {
   return sys_errno == ENODEV || sys_errno == ENOENT || sys_errno == ESRCH || sys_errno == ENXIO;
 }
 
+/// Keeps `fd`'s file open in a message that nobody can ever receive: both ends of the pair are closed, and the receiving
+/// one only lives on in its own queue. The kernel's collector of such cycles (net/unix/garbage.c) closes the files in a
+/// worker of its own. Where that does not work, whoever closes `fd` waits, as ever.
+void hand_to_kernel(int fd) noexcept {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) return;
+  const UniqueFd sender(pair[0]);
+  const UniqueFd receiver(pair[1]);
+  const std::array<int, 2> passed{receiver.get(), fd};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof passed)> control{};
+  char byte = 0;
+  iovec content{&byte, 1};
+  msghdr message{};
+  message.msg_iov = &content;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof passed);
+  std::memcpy(CMSG_DATA(rights), passed.data(), sizeof passed);
+  (void)::sendmsg(sender.get(), &message, 0);
+}
+
 }  // namespace
 
 struct Socket::Impl {
-  explicit Impl(Bus bus);
+  explicit Impl(Bus wanted);
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
-  ~Impl() { ::mnl_socket_close(mnl); }
+  ~Impl() {
+    if (bus == Bus::kNetfilter) hand_to_kernel(fd());
+    ::mnl_socket_close(mnl);
+  }
 
   [[nodiscard]] int fd() const { return ::mnl_socket_get_fd(mnl); }
   void enable(int option);
@@ -59,6 +90,7 @@ struct Socket::Impl {
   bool read_dump(std::uint32_t sequence, std::vector<Reply>& replies, Ack& end);
 
   mnl_socket* mnl = nullptr;
+  Bus bus;
   std::uint32_t port_id = 0;
   std::uint32_t next_sequence = 1;
   std::vector<std::uint8_t> outgoing;
@@ -66,7 +98,7 @@ struct Socket::Impl {
   std::unique_ptr<std::uint8_t[]> incoming{new std::uint8_t[kBufferSize]};
 };
 
-Socket::Impl::Impl(Bus bus) {
+Socket::Impl::Impl(Bus wanted) : bus(wanted) {
   mnl = ::mnl_socket_open2(bus == Bus::kRoute ? NETLINK_ROUTE : NETLINK_NETFILTER, SOCK_CLOEXEC);
   if (mnl == nullptr) throw_errno("could not open a netlink socket");
   try {
@@ -308,6 +340,16 @@ std::uint32_t Socket::reserve_sequences(std::uint32_t count) {
   const std::uint32_t first = impl_->next_sequence;
   impl_->next_sequence += count;
   return first;
+}
+
+std::optional<std::uint32_t> Socket::find_link_index(const std::string& ifname) const {
+  ifreq request{};
+  if (ifname.size() >= sizeof request.ifr_name) return std::nullopt;
+  std::memcpy(request.ifr_name, ifname.data(), ifname.size());
+  if (::ioctl(impl_->fd(), SIOCGIFINDEX, &request) == 0)
+    return static_cast<std::uint32_t>(request.ifr_ifindex);
+  if (errno == ENODEV) return std::nullopt;
+  throw_errno("could not look up the interface " + ifname);
 }
 
 std::uint64_t Socket::netns_cookie() const {

@@ -26,8 +26,12 @@ class Socket {
   /// Opens in the calling thread's current network namespace; extended acks and strict checking are on.
   /// Errors: kKernel.
   [[nodiscard]] static Socket open(Bus bus);
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
   Socket(Socket&&) noexcept;
   Socket& operator=(Socket&&) noexcept;
+  /// A kNetfilter socket is closed by the kernel in the background: closing one waits until all that was deleted from
+  /// nf_tables of late, by anybody, has been freed (nf_tables_api.c, nft_rcv_nl_event: an RCU grace period, 4 to 15 ms).
   ~Socket();
 
   /// Sends one request and reads its ack. Errors: kKernel "could not <doing>: <errno>", the kernel's words in details;
@@ -52,6 +56,10 @@ class Socket {
 
   /// Reserves `count` sequence numbers and returns the first.
   [[nodiscard]] std::uint32_t reserve_sequences(std::uint32_t count);
+
+  /// The index of a link in this socket's namespace (SIOCGIFINDEX: a fraction of what RTM_GETLINK costs). nullopt when
+  /// there is none of that name. Errors: kKernel.
+  [[nodiscard]] std::optional<std::uint32_t> find_link_index(const std::string& ifname) const;
 
   /// SO_NETNS_COOKIE of the namespace that this socket lives in: the identity of a namespace for as long as the machine
   /// runs (inode numbers are reused at once).

@@ -28,8 +28,7 @@ UniqueFd open_root() {
 }
 
 /// An empty descriptor when there is no such key.
-UniqueFd open_key(const std::string& path, int flags) {
-  const UniqueFd root = open_root();
+UniqueFd open_key(const UniqueFd& root, const std::string& path, int flags) {
   open_how how{};
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC | O_NOCTTY);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
@@ -51,24 +50,37 @@ std::string read_key(const UniqueFd& key, const std::string& path) {
   return value;
 }
 
-}  // namespace
-
-std::optional<std::string> read_sysctl(const std::string& path) {
-  const UniqueFd key = open_key(path, O_RDONLY);
-  if (!key) return std::nullopt;
-  return read_key(key, path);
-}
-
-std::optional<std::string> write_sysctl(const std::string& path, const std::string& value) {
+std::optional<std::string> write_below(const UniqueFd& root, const std::string& path,
+                                       const std::string& value) {
   // Read first with a descriptor that cannot write: where /proc/sys is read-only and the value is right, all is well.
-  std::optional<std::string> before = read_sysctl(path);
-  if (!before || *before == value) return before;
-  const UniqueFd key = open_key(path, O_WRONLY);
+  const UniqueFd readable = open_key(root, path, O_RDONLY);
+  if (!readable) return std::nullopt;
+  std::string before = read_key(readable, path);
+  if (before == value) return before;
+  const UniqueFd key = open_key(root, path, O_WRONLY);
   if (!key) return std::nullopt;
   if (::pwrite(key.get(), value.data(), value.size(), 0) != static_cast<ssize_t>(value.size())) {
     throw_errno("could not set the sysctl net/" + path + " to \"" + value + "\"");
   }
   return before;
+}
+
+}  // namespace
+
+std::optional<std::string> read_sysctl(const std::string& path) {
+  const UniqueFd key = open_key(open_root(), path, O_RDONLY);
+  if (!key) return std::nullopt;
+  return read_key(key, path);
+}
+
+std::optional<std::string> write_sysctl(const std::string& path, const std::string& value) {
+  return write_below(open_root(), path, value);
+}
+
+void write_sysctls(const std::vector<std::pair<std::string, std::string>>& sysctls) {
+  if (sysctls.empty()) return;
+  const UniqueFd root = open_root();
+  for (const auto& [path, value] : sysctls) write_below(root, path, value);
 }
 
 }  // namespace netctl::netlink

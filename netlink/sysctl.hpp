@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace netctl::netlink {
 
@@ -14,5 +16,8 @@ namespace netctl::netlink {
 /// Writes unless the value is already that one. Returns what stood there before, nullopt when there is no such key
 /// (nothing is written then). Errors: kKernel.
 std::optional<std::string> write_sysctl(const std::string& path, const std::string& value);
+
+/// Several in one go, where nobody wants to know what stood there before: (path, value), as above.
+void write_sysctls(const std::vector<std::pair<std::string, std::string>>& sysctls);
 
 }  // namespace netctl::netlink
