@@ -123,7 +123,6 @@ RuleBuilder& RuleBuilder::mask(const std::vector<std::uint8_t>& mask) {
   return expression("bitwise", [&](nftnl_expr* expr) {
     nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, size);
     nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask.data(), size);
     nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, no_flip.data(), size);

@@ -23,9 +23,13 @@ void add_publish(std::vector<RuleBuilder>& rules) {
   rules.back().jump(kUserPrerouting);
   // A port published on 127.0.0.1 is for this host: translation here would come before the kernel sees that a packet from
   // outside has no business with that address.
-  for (const char* loopback : {"127.0.0.0/8", "::1/128"}) {
-    rules.push_back(RuleBuilder(kPrerouting));
-    rules.back().match_destination(prefix(loopback)).return_to_caller();
+  rules.push_back(RuleBuilder(kPrerouting));
+  rules.back().match_destination(prefix("127.0.0.0/8")).return_to_caller();
+  // The kernel sends nothing from ::1 to another interface: translated, a connection to it would hang. Left alone it is
+  // refused at once, and who asked for "localhost" goes on to 127.0.0.1.
+  for (const char* chain : {kPrerouting, kOutput}) {
+    rules.push_back(RuleBuilder(chain));
+    rules.back().match_destination(prefix("::1/128")).return_to_caller();
   }
   // Packets that only pass through keep their destination, whatever their port (CVE-2025-67499).
   for (const char* chain : {kPrerouting, kOutput}) {
@@ -54,10 +58,8 @@ void add_source_translation(std::vector<RuleBuilder>& rules) {
       .match_links(SetId::kSameLinks)
       .jump(kMasqueradePublished)
       .comment("hairpin: answers must come back here");
-  for (const char* loopback : {"127.0.0.0/8", "::1/128"}) {
-    rules.push_back(RuleBuilder(kPublished));
-    rules.back().match_source(prefix(loopback)).jump(kMasqueradePublished);
-  }
+  rules.push_back(RuleBuilder(kPublished));
+  rules.back().match_source(prefix("127.0.0.0/8")).jump(kMasqueradePublished);
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     rules.push_back(RuleBuilder(kMasqueradePublished));
     rules.back().match_target(family, published_targets(family)).masquerade();
@@ -99,6 +101,9 @@ std::vector<RuleBuilder> network_rules(const NetworkPolicy& network) {
   kept.push_back(prefix("ff00::/8"));
   kept.insert(kept.end(), network.masquerade_exclude.begin(), network.masquerade_exclude.end());
   const std::string chain = chain_name(network.network);
+  // With br_netfilter a hairpin stays inside the bridge, and the packet does not tell any more where it came in.
+  rules.push_back(RuleBuilder(chain));
+  rules.back().match_translated_destination().jump(kMasqueradePublished);
   for (const IpPrefix& destination : kept) {
     rules.push_back(RuleBuilder(chain));
     rules.back().match_destination(destination).return_to_caller();
