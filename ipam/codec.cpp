@@ -102,16 +102,24 @@ class Fields {
   explicit Fields(Json object) : object_(std::move(object)) {
     if (!object_.is_object()) throw damaged("not an object");
   }
+  /// Null when it is missing: an older version did not write it.
   Json take(const char* name) {
     const auto field = object_.find(name);
-    if (field == object_.end()) throw damaged(std::string("field missing: ") + name);
+    if (field == object_.end()) return nullptr;
     Json value = std::move(*field);
     object_.erase(field);
     return value;
   }
+  /// A missing field leaves the default.
   template <class T>
   void take(const char* name, T& into) {
-    into = take(name).get<T>();
+    if (object_.contains(name)) into = take(name).get<T>();
+  }
+  /// What a record cannot be without.
+  template <class T>
+  void require(const char* name, T& into) {
+    if (!object_.contains(name)) throw damaged(std::string("field missing: ") + name);
+    take(name, into);
   }
   Json rest() { return std::move(object_); }
 
@@ -147,6 +155,7 @@ std::string encode(const AttachmentRecord& record) {
   for (const auto& [part, state] : record.parts) parts[part] = state_name(state);
   object["netnsPath"] = record.netns_path;
   object["netnsCookie"] = record.netns_cookie;
+  object["mountNamespace"] = record.mount_namespace;
   object["bridge"] = record.bridge;
   object["hostIfname"] = record.host_ifname;
   object["hostMac"] = record.host_mac;
@@ -167,13 +176,14 @@ std::string encode(const AttachmentRecord& record) {
 AttachmentRecord decode_attachment(const std::string& bytes) {
   return from_bytes(bytes, [](Fields& fields) {
     AttachmentRecord record;
-    fields.take("network", record.key.network);
-    fields.take("containerId", record.key.container_id);
-    fields.take("ifname", record.key.ifname);
+    fields.require("network", record.key.network);
+    fields.require("containerId", record.key.container_id);
+    fields.require("ifname", record.key.ifname);
     const Json parts = fields.take("parts");
     for (const auto& [part, state] : parts.items()) record.parts[part] = state_of(state.get<std::string>());
     fields.take("netnsPath", record.netns_path);
     fields.take("netnsCookie", record.netns_cookie);
+    fields.take("mountNamespace", record.mount_namespace);
     fields.take("bridge", record.bridge);
     fields.take("hostIfname", record.host_ifname);
     fields.take("hostMac", record.host_mac);
@@ -207,7 +217,7 @@ std::string encode(const NetworkRecord& record) {
 NetworkRecord decode_network(const std::string& bytes) {
   return from_bytes(bytes, [](Fields& fields) {
     NetworkRecord record;
-    fields.take("name", record.name);
+    fields.require("name", record.name);
     fields.take("driver", record.driver);
     fields.take("bridge", record.bridge);
     fields.take("bridgeCreated", record.bridge_created);
@@ -227,8 +237,8 @@ std::string encode(const ReservationRecord& record) {
 ReservationRecord decode_reservation(const std::string& bytes) {
   return from_bytes(bytes, [](Fields& fields) {
     ReservationRecord record;
-    fields.take("network", record.network);
-    fields.take("name", record.name);
+    fields.require("network", record.network);
+    fields.require("name", record.name);
     record.addresses = addresses_of(fields.take("addresses"));
     return record;
   });

@@ -5,6 +5,7 @@
 //            'N' hash(network)                              network
 //            'P' pool                                       state of a pool: count, cursors, recently released
 //            'L' pool family address                        lease -> its owner
+//            'B' pool family block                          which of 2048 addresses in a row are leased, as bits
 //            'O' pool hash(owner)                           owner -> its leases in the pool
 //            'C' protocol port kind address                 claim of one port -> its owner
 //            'D' protocol first count kind address          claim of several ports -> its owner
@@ -26,6 +27,7 @@ inline constexpr char kAttachmentPrefix = 'A';
 inline constexpr char kNetworkPrefix = 'N';
 inline constexpr char kPoolPrefix = 'P';
 inline constexpr char kLeasePrefix = 'L';
+inline constexpr char kBlockPrefix = 'B';
 inline constexpr char kOwnerPrefix = 'O';
 inline constexpr char kPortPrefix = 'C';
 inline constexpr char kPortRangePrefix = 'D';

@@ -203,34 +203,16 @@ Allocation::Pick Allocation::pick_next(std::uint8_t set_index) const {
 /// The first free address of `part` that does not rest. Of those that do, the one released longest ago goes to `coolest`.
 std::optional<IpAddress> Allocation::find_gap(Family family, const Interval& part,
                                               const PoolState::Released*& coolest) const {
-  uint128 candidate = part.first;
-  bool exhausted = false;
-  std::optional<IpAddress> found;
-  const auto step = [&] {
-    exhausted = candidate == part.last;
-    ++candidate;
-  };
-  // Looks at addresses that are known to be free.
-  const auto examine_through = [&](uint128 last) {
-    for (; !exhausted && candidate <= last; step()) {
-      const IpAddress address = IpAddress::from_number(family, candidate);
-      const PoolState::Released* const cooling = state_.find_cooling(address, request_.now_boot_nanoseconds);
-      if (cooling == nullptr) {
-        found = address;
-        return;
-      }
-      if (coolest == nullptr || cooling->boot_nanoseconds < coolest->boot_nanoseconds) coolest = cooling;
-    }
-  };
-  const std::string from = lease_key(pool_.id, IpAddress::from_number(family, part.first));
-  transaction_.scan_keys(lease_prefix(pool_.id, family), from, [&](std::string_view key) {
-    const uint128 lease = address_of_lease_key(key).number();
-    if (lease > candidate) examine_through(std::min(lease - 1, part.last));
-    if (!found && !exhausted) step();
-    return !found && !exhausted;
-  });
-  if (!found) examine_through(part.last);
-  return found;
+  LeaseBits bits(transaction_, pool_.id, family);
+  std::optional<uint128> next = bits.find_free(part.first, part.last);
+  while (next) {
+    const IpAddress address = IpAddress::from_number(family, *next);
+    const PoolState::Released* const cooling = state_.find_cooling(address, request_.now_boot_nanoseconds);
+    if (cooling == nullptr) return address;
+    if (coolest == nullptr || cooling->boot_nanoseconds < coolest->boot_nanoseconds) coolest = cooling;
+    next = *next == part.last ? std::nullopt : bits.find_free(*next + 1, part.last);
+  }
+  return std::nullopt;
 }
 
 void Allocation::write(const std::vector<Pick>& picks) {
@@ -240,6 +222,7 @@ void Allocation::write(const std::vector<Pick>& picks) {
       disown(transaction_, pool_.id, *pick.dead_holder, pick.address);
     } else {
       ++state_.leased;
+      LeaseBits::set(transaction_, pool_.id, pick.address, true);
     }
     transaction_.put(lease_key(pool_.id, pick.address), ByteWriter().owner(request_.owner).take());
     owned.push_back(pick.address);
@@ -263,6 +246,7 @@ void release(Transaction& transaction, const std::vector<LeaseRecord>& leases, c
     const IpAddress& address = lease.address.address;
     if (lease.pool.empty() || find_holder(transaction, lease.pool, address) != owner) continue;
     transaction.erase(lease_key(lease.pool, address));
+    LeaseBits::set(transaction, lease.pool, address, false);
     disown(transaction, lease.pool, owner, address);
     const auto [state, is_new] = states.try_emplace(lease.pool);
     if (is_new) state->second = PoolState::load(transaction, lease.pool);

@@ -34,12 +34,8 @@ PoolId pool_id(const std::string& data_directory, const std::string& network) {
 
 std::string lease_prefix(const PoolId& pool) { return pool_key(kLeasePrefix, pool); }
 
-std::string lease_prefix(const PoolId& pool, Family family) {
-  return lease_prefix(pool) + static_cast<char>(family);
-}
-
 std::string lease_key(const PoolId& pool, const IpAddress& address) {
-  return lease_prefix(pool, address.family()) + ByteWriter().raw(address.bytes()).take();
+  return lease_prefix(pool) + static_cast<char>(address.family()) + ByteWriter().raw(address.bytes()).take();
 }
 
 std::string owner_key(const PoolId& pool, const AttachmentKey& owner) {
@@ -91,6 +87,55 @@ void PoolState::note_release(const IpAddress& address, std::int64_t now_boot_nan
   released.erase(std::remove_if(released.begin(), released.end(), forgettable), released.end());
   if (released.size() == kRemembered) released.erase(released.begin());
   released.push_back({address, now_boot_nanoseconds});
+}
+
+namespace {
+
+constexpr unsigned kBlockBits = 11;
+constexpr uint128 kBlockSize = uint128{1} << kBlockBits;
+constexpr std::size_t kBlockBytes = static_cast<std::size_t>(kBlockSize) / 8;
+
+std::string block_key(const PoolId& pool, Family family, uint128 block) {
+  return pool_key(kBlockPrefix, pool) + static_cast<char>(family) +
+         ByteWriter().raw(IpAddress::from_number(Family::kIpv6, block).bytes()).take();
+}
+
+std::string load_block(const Transaction& transaction, const std::string& key) {
+  std::string bits = transaction.get(key).value_or(std::string(kBlockBytes, '\0'));
+  if (bits.size() != kBlockBytes) throw Damage("a block of leases has the wrong size");
+  return bits;
+}
+
+}  // namespace
+
+std::optional<uint128> LeaseBits::find_free(uint128 from, uint128 last) {
+  constexpr uint128 kBitsOfAByte = 8;
+  for (uint128 number = from;;) {
+    if (loaded_ != number >> kBlockBits) {
+      loaded_ = number >> kBlockBits;
+      bits_ = load_block(transaction_, block_key(pool_, family_, *loaded_));
+    }
+    const auto bit = static_cast<unsigned>(number % kBlockSize);
+    const auto byte = static_cast<std::uint8_t>(bits_[bit / 8]);
+    if ((byte >> bit % 8 & 1) == 0) return number;
+    const uint128 step = byte == 0xff ? kBitsOfAByte - bit % 8 : 1;
+    if (last - number < step) return std::nullopt;
+    number += step;
+  }
+}
+
+void LeaseBits::set(Transaction& transaction, const PoolId& pool, const IpAddress& address, bool leased) {
+  const std::string key = block_key(pool, address.family(), address.number() >> kBlockBits);
+  std::string bits = load_block(transaction, key);
+  const auto bit = static_cast<unsigned>(address.number() % kBlockSize);
+  const unsigned mask = 1U << bit % 8;
+  const unsigned byte = static_cast<std::uint8_t>(bits[bit / 8]);
+  bits[bit / 8] = static_cast<char>(leased ? byte | mask : byte & ~mask);
+  if (bits.find_first_not_of('\0') == std::string::npos) {
+    transaction.erase(key);
+  } else {
+    transaction.put(key, bits);
+  }
 }
 
 const PoolState::Released* PoolState::find_cooling(const IpAddress& address,

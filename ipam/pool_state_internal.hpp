@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ipam/pool.hpp"
@@ -28,9 +30,27 @@ struct PoolState {
   [[nodiscard]] const Released* find_cooling(const IpAddress& address, std::int64_t now_boot_nanoseconds) const;
 };
 
+/// Which addresses of a pool are leased, without a walk over the leases: a full /16 is 32 small records.
+class LeaseBits {
+ public:
+  LeaseBits(const Transaction& transaction, PoolId pool, Family family)
+      : transaction_(transaction), pool_(std::move(pool)), family_(family) {}
+
+  /// The first address of `from` to `last` that is not leased.
+  [[nodiscard]] std::optional<uint128> find_free(uint128 from, uint128 last);
+
+  static void set(Transaction& transaction, const PoolId& pool, const IpAddress& address, bool leased);
+
+ private:
+  const Transaction& transaction_;
+  PoolId pool_;
+  Family family_;
+  std::optional<uint128> loaded_;  // the number of the block in bits_
+  std::string bits_;
+};
+
 // Keys of a pool's records. Errors: kInternal when `pool` is not what pool_id() makes.
 [[nodiscard]] std::string lease_prefix(const PoolId& pool);
-[[nodiscard]] std::string lease_prefix(const PoolId& pool, Family family);
 [[nodiscard]] std::string lease_key(const PoolId& pool, const IpAddress& address);
 [[nodiscard]] std::string owner_key(const PoolId& pool, const AttachmentKey& owner);
 /// The address at the end of a lease's key.

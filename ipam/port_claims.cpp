@@ -53,23 +53,22 @@ bool addresses_overlap(const std::optional<IpAddress>& one, const std::optional<
   return *one == *other || one->is_unspecified() || other->is_unspecified();
 }
 
-/// Calls `visit(claim, key)` for the claims that overlap ports `first` to `last` of the address, until it returns false.
+/// Calls `visit(claim, key)` for the claims that overlap ports `first` to `last` of the address: those of one port in
+/// order, then ranges in order. Where it returns false it sees no more of that kind.
 template <class Visit>
 void visit_overlapping(const Transaction& transaction, std::uint8_t protocol, const std::optional<IpAddress>& host_ip,
                        std::uint32_t first, std::uint32_t last, Visit visit) {
-  bool going = true;
   const auto look = [&](std::string_view key) {
     const Claim claim = parse_claim_key(key);
     if (claim.first > last) return false;
     const bool overlaps = claim.last() >= first && addresses_overlap(claim.host_ip, host_ip);
-    if (overlaps) going = visit(claim, key);
-    return going;
+    return !overlaps || visit(claim, key);
   };
   const std::string singles = claims_prefix(kPortPrefix, protocol);
   const std::string from = singles + ByteWriter().number(static_cast<std::uint16_t>(first)).take();
   transaction.scan_keys(singles, from, look);
   const std::string ranges = claims_prefix(kPortRangePrefix, protocol);
-  if (going) transaction.scan_keys(ranges, ranges, look);
+  transaction.scan_keys(ranges, ranges, look);
 }
 
 AttachmentKey owner_of(const Transaction& transaction, const std::string& key) {
@@ -77,7 +76,7 @@ AttachmentKey owner_of(const Transaction& transaction, const std::string& key) {
 }
 
 bool same_container(const AttachmentKey& one, const AttachmentKey& other) {
-  return one.network == other.network && one.container_id == other.container_id;
+  return one.container_id == other.container_id;
 }
 
 }  // namespace
@@ -93,6 +92,7 @@ std::optional<PortConflict> claim_port(Transaction& transaction, const PortRecor
   bool claimed_already = false;
   visit_overlapping(transaction, port.protocol, port.host_ip, port.host_port, last,
                     [&](const Claim&, std::string_view key) {
+                      if (conflict) return false;
                       const std::string holder_key(key);
                       const AttachmentKey holder = owner_of(transaction, holder_key);
                       if (same_container(holder, owner)) {

@@ -16,7 +16,7 @@ struct PortConflict {
 
 /// Claims the port for `owner`; idempotent for its owner. Overlap: same protocol, overlapping port numbers, and equal host
 /// addresses or one of them "any" (nullopt overlaps with both families, 0.0.0.0 with IPv4, :: with IPv6).
-/// Another endpoint of the owner's container on the same network (eth1 beside eth0) counts as the owner: the first endpoint
+/// Another endpoint of the owner's container (eth1 beside eth0, also on another network) counts as the owner: the first one
 /// keeps the claim, and nullopt is returned for the second too.
 /// Returns the conflict when somebody else holds it; nothing is claimed then.
 [[nodiscard]] std::optional<PortConflict> claim_port(Transaction& transaction, const PortRecord& port,

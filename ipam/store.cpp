@@ -16,6 +16,7 @@
 #include "ipam/damage_internal.hpp"
 #include "ipam/keys_internal.hpp"
 #include "ipam/lmdb_internal.hpp"
+#include "ipam/page_guard_internal.hpp"
 #include "ipam/store_file_internal.hpp"
 
 namespace netctl::ipam {
@@ -29,11 +30,18 @@ constexpr std::uint64_t kAttachmentBytes = std::uint64_t{1} << 40;  // and 2^60 
 
 constexpr std::size_t kMapSize = std::size_t{1} << 30;
 constexpr mode_t kFileMode = 0600;
+constexpr const char* kSumsSuffix = ".sums";
 
 struct CloseEnvironment {
   void operator()(MDB_env* env) const { ::mdb_env_close(env); }
 };
 using Environment = std::unique_ptr<MDB_env, CloseEnvironment>;
+
+int descriptor_of(MDB_env* env) {
+  int fd = -1;
+  check_lmdb(::mdb_env_get_fd(env, &fd), "be prepared");
+  return fd;
+}
 
 /// A transaction that is aborted unless it was committed.
 class LmdbTransaction {
@@ -51,7 +59,9 @@ class LmdbTransaction {
     if (txn_ != nullptr) ::mdb_txn_abort(txn_);
   }
   void commit() { check_lmdb(::mdb_txn_commit(std::exchange(txn_, nullptr)), "commit a transaction"); }
-  [[nodiscard]] Transaction records(bool writable) const { return {txn_, dbi_, writable}; }
+  [[nodiscard]] Transaction records(bool writable, PageGuard* guard) const {
+    return {txn_, dbi_, writable, guard};
+  }
 
  private:
   MDB_txn* txn_ = nullptr;
@@ -84,7 +94,8 @@ struct Store::Impl {
   std::string boot_id;  // empty: durable
   LockFile locks;
   Environment env;
-  ino_t inode = 0;
+  std::unique_ptr<PageGuard> guard;  // goes together with env
+  StoreFile file;
   std::chrono::milliseconds patience = kLockPatience;
 
   Impl(std::string where, const std::string& name, std::string boot)
@@ -102,7 +113,7 @@ struct Store::Impl {
   bool open_existing();
   void create();
   void open_or_create();
-  [[nodiscard]] Environment map_file(const std::string& file);
+  [[nodiscard]] Environment map_file(const std::string& name);
   [[nodiscard]] bool is_current() const;
   void run(LockMode mode, const std::function<void(Transaction&)>& body);
   template <class Action>
@@ -110,7 +121,7 @@ struct Store::Impl {
   [[noreturn]] static void on_assertion(MDB_env* env, const char* message);
 };
 
-Environment Store::Impl::map_file(const std::string& file) {
+Environment Store::Impl::map_file(const std::string& name) {
   MDB_env* raw = nullptr;
   check_lmdb(::mdb_env_create(&raw), "be prepared");
   Environment mapped(raw);
@@ -119,12 +130,11 @@ Environment Store::Impl::map_file(const std::string& file) {
   check_lmdb(::mdb_env_set_assert(raw, &Impl::on_assertion), "be prepared");
   // A live store is gone after a reboot, so nothing has to reach the disk; the page cache outlives every process.
   const unsigned speed = is_durable() ? 0U : unsigned{MDB_NOSYNC | MDB_NOMETASYNC};
-  check_lmdb(::mdb_env_open(raw, file.c_str(), unsigned{MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS} | speed, kFileMode),
+  check_lmdb(::mdb_env_open(raw, name.c_str(), unsigned{MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS} | speed, kFileMode),
              "be opened");
-  int fd = -1;
-  ::mdb_env_get_fd(raw, &fd);
+  const int fd = descriptor_of(raw);
   // LMDB 0.9 opens it without O_CLOEXEC.
-  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) throw_errno("mark " + file + " close-on-exec", errno, ErrorCode::kIo);
+  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) throw_errno("mark " + name + " close-on-exec", errno, ErrorCode::kIo);
   return mapped;
 }
 
@@ -133,7 +143,7 @@ void Store::Impl::on_assertion(MDB_env* env, const char* message) {
   const auto* self = static_cast<const Impl*>(::mdb_env_get_userctx(env));
   std::string sentence = std::string("the state store is inconsistent: ") + message;
   try {
-    sentence = sentence_of_damage(self->path, put_aside(self->path, self->inode));
+    sentence = sentence_of_damage(self->path, put_aside(self->path, self->file.inode));
   } catch (const std::exception& failure) {
     sentence += std::string("; ") + failure.what();
   }
@@ -149,7 +159,7 @@ void Store::Impl::putting_damage_aside(Action action) {
   } catch (const Damage& damage) {
     env.reset();
     const HeldLock lock = lock_store(LockMode::kExclusive);
-    const std::string aside = put_aside(path, inode);
+    const std::string aside = put_aside(path, file.inode);
     throw Error(ErrorCode::kStoreDamaged, sentence_of_damage(path, aside), damage.details());
   }
 }
@@ -158,10 +168,13 @@ bool Store::Impl::open_existing() {
   bool found = false;
   putting_damage_aside([&] {
     const HeldLock lock = lock_store(LockMode::kShared);
-    if (!check_store_file(path, inode)) return;
+    if (!check_store_file(path, file)) return;
     env = map_file(path);
+    guard = std::make_unique<PageGuard>(descriptor_of(env.get()), file.page_size, path + kSumsSuffix,
+                                        is_durable() ? current_boot_id() : boot_id);
+    guard->begin(false);
     const LmdbTransaction reading(env.get(), false);
-    require_known_schema(path, reading.records(false));
+    require_known_schema(path, reading.records(false, guard.get()));
     found = true;
   });
   return found;
@@ -174,10 +187,11 @@ void Store::Impl::create() {
   if (!is_durable()) remove_stores_of_other_boots(directory, boot_id);
   const std::string unfinished = path + ".new";
   ::unlink(unfinished.c_str());
+  ::unlink((path + kSumsSuffix).c_str());
   {
     const Environment fresh = map_file(unfinished);
     LmdbTransaction writing(fresh.get(), true);
-    writing.records(true).put(schema_key(), ByteWriter().number(std::uint32_t{kSchema}).take());
+    writing.records(true, nullptr).put(schema_key(), ByteWriter().number(std::uint32_t{kSchema}).take());
     writing.commit();
   }
   if (::rename(unfinished.c_str(), path.c_str()) != 0) throw_errno("make " + path, errno, ErrorCode::kIo);
@@ -198,14 +212,13 @@ void Store::Impl::open_or_create() {
 /// False when another process put our file aside or somebody removed it.
 bool Store::Impl::is_current() const {
   struct stat status {};
-  if (!env || ::stat(path.c_str(), &status) != 0 || status.st_ino != inode) return false;
-  const auto size = static_cast<std::size_t>(status.st_size);
+  if (!env || ::stat(path.c_str(), &status) != 0 || status.st_ino != file.inode) return false;
+  const std::size_t pages = static_cast<std::size_t>(status.st_size) / file.page_size;
+  constexpr std::size_t kHeaders = 2;
+  if (pages < kHeaders) throw Damage("the file is cut off");
   MDB_envinfo info{};
-  MDB_stat layout{};
-  ::mdb_env_stat(env.get(), &layout);
-  if (size < 2 * std::size_t{layout.ms_psize}) throw Damage("the file is cut off");
   ::mdb_env_info(env.get(), &info);
-  if (size / layout.ms_psize <= info.me_last_pgno) throw Damage("the file is cut off");
+  if (pages <= info.me_last_pgno) throw Damage("the file is cut off");
   return true;
 }
 
@@ -219,10 +232,14 @@ void Store::Impl::run(LockMode mode, const std::function<void(Transaction&)>& bo
       open_or_create();
       lock = lock_store(mode);
     }
+    guard->begin(writable);
     LmdbTransaction transaction(env.get(), writable);
-    Transaction records = transaction.records(writable);
+    Transaction records = transaction.records(writable, guard.get());
     body(records);
-    if (writable) transaction.commit();
+    if (!writable) return;
+    guard->before_commit();
+    transaction.commit();
+    guard->after_commit();
   });
 }
 

@@ -2,7 +2,9 @@
 // An embedded transactional store for many short-lived processes: LMDB, with locks of our own (its lock file breaks across
 // pid namespaces and at 126 readers), never fsync'd where a reboot ends all it describes.
 //
-// Two files below the state directory (mode 0700/0600):
+// LMDB trusts its file blindly, so every page has a checksum in a file beside the store that is compared before LMDB looks.
+//
+// Two stores below the state directory (mode 0700/0600):
 //   durable.mdb                         fsync'd: reservations, subnets chosen for networks
 //   live-<boot id>-<netns cookie>.mdb   not fsync'd: attachments, leases, claims, networks. A new boot starts a new one
 //                                       and removes those of other boots, so that leases cannot leak across a reboot.
@@ -24,10 +26,14 @@ struct MDB_txn;
 
 namespace netctl::ipam {
 
+class PageGuard;
+
 /// One transaction. Values are copied out; nothing points into the map after it ends.
 class Transaction {
  public:
-  Transaction(MDB_txn* txn, unsigned dbi, bool writable) : txn_(txn), dbi_(dbi), writable_(writable) {}
+  /// `guard` checks the pages that are looked at; nullptr for a file that nobody else has seen yet.
+  Transaction(MDB_txn* txn, unsigned dbi, bool writable, PageGuard* guard)
+      : txn_(txn), dbi_(dbi), writable_(writable), guard_(guard) {}
 
   [[nodiscard]] std::optional<AttachmentRecord> find_attachment(const AttachmentKey& key) const;
   void put_attachment(const AttachmentRecord& record);
@@ -58,6 +64,7 @@ class Transaction {
   MDB_txn* txn_;
   unsigned dbi_;
   bool writable_;
+  PageGuard* guard_;
 };
 
 enum class Durability { kUntilReboot, kForever };

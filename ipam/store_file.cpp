@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,33 +14,14 @@
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
-#include "ipam/damage_internal.hpp"
+#include "ipam/lmdb_page_internal.hpp"
 
 namespace netctl::ipam {
 namespace {
 
-// What LMDB 0.9 writes at the start of a file, twice (pages 0 and 1, of which the younger counts): lmdb's mdb.c,
-// struct MDB_page and MDB_meta. In the machine's own byte order.
-struct TreeHeader {
-  std::uint32_t pad;
-  std::uint16_t flags;
-  std::uint16_t depth;
-  std::uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
-};
-struct MetaPage {
-  std::uint64_t page_number;
-  std::uint16_t page_pad, page_flags, page_lower, page_upper;
-  std::uint32_t magic, version;
-  std::uint64_t address, map_size;
-  TreeHeader free_list;  // its pad is the page size
-  TreeHeader main;
-  std::uint64_t last_page, transaction;
-};
 constexpr std::uint32_t kMagic = 0xBEEFC0DE;
 constexpr std::uint32_t kVersion = 1;
-constexpr std::uint16_t kMetaPageFlag = 0x08;
 constexpr std::uint16_t kMaximumDepth = 32;
-constexpr std::uint64_t kNoRoot = ~std::uint64_t{0};
 
 void require(bool holds, const char* what) {
   if (!holds) throw Damage(what);
@@ -54,14 +34,14 @@ MetaPage read_meta(int fd, std::uint64_t offset) {
 }
 
 void check_tree(const TreeHeader& tree, const MetaPage& meta) {
-  require(tree.root == kNoRoot ? tree.depth == 0 : tree.root >= 2 && tree.root <= meta.last_page,
+  require(tree.root == kNoPage ? tree.depth == 0 : tree.root >= 2 && tree.root <= meta.last_page,
           "a header points outside the file");
   require(tree.depth <= kMaximumDepth, "a header has an impossible depth");
 }
 
 void check_meta(const MetaPage& meta, std::uint64_t number) {
   require(meta.magic == kMagic && meta.version == kVersion, "a header is not one of LMDB");
-  require(meta.page_number == number && meta.page_flags == kMetaPageFlag, "a header has the wrong number");
+  require(meta.number == number && meta.page_flags == kMetaPage, "a header has the wrong number");
   require(meta.main.flags == 0, "a header has unknown flags");
   // Transaction n writes header n % 2; a new file has two of transaction 0.
   require(meta.transaction == 0 || meta.transaction % 2 == number, "a header has the wrong transaction");
@@ -115,14 +95,14 @@ void make_safe_directory(const std::string& directory) {
   if (!is_safe_directory(directory)) throw Error(ErrorCode::kIo, "the state directory " + directory + " vanished");
 }
 
-bool check_store_file(const std::string& path, ino_t& inode) {
+bool check_store_file(const std::string& path, StoreFile& file) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return false;
   if (!fd) throw_errno("open the state store " + path, errno, ErrorCode::kIo);
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) throw_errno("look at " + path, errno, ErrorCode::kIo);
   if (!S_ISREG(status.st_mode)) throw Error(ErrorCode::kIo, path + " is not a regular file; remove it");
-  inode = status.st_ino;
+  file.inode = status.st_ino;
 
   const MetaPage first = read_meta(fd.get(), 0);
   const std::uint64_t page_size = first.free_list.pad;
@@ -130,6 +110,7 @@ bool check_store_file(const std::string& path, ino_t& inode) {
   constexpr std::uint64_t kGreatest = 65536;
   require(page_size >= kSmallest && page_size <= kGreatest && (page_size & (page_size - 1)) == 0,
           "a header has an impossible page size");
+  file.page_size = page_size;
   const MetaPage second = read_meta(fd.get(), page_size);
   require(second.free_list.pad == page_size && second.map_size == first.map_size, "the two headers differ");
   const std::uint64_t newer = std::max(first.transaction, second.transaction);

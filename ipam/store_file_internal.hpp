@@ -15,10 +15,15 @@ void make_safe_directory(const std::string& directory);
 /// Like make_safe_directory, but false when it is missing.
 [[nodiscard]] bool is_safe_directory(const std::string& directory);
 
+struct StoreFile {
+  ino_t inode = 0;
+  std::size_t page_size = 0;
+};
+
 /// Looks at a store before LMDB maps it: LMDB believes what its two headers say, and touching a page behind the end of
-/// a cut file kills the process. False when there is no such file; `inode` is set before anything can be found wrong.
-/// Errors: Damage.
-[[nodiscard]] bool check_store_file(const std::string& path, ino_t& inode);
+/// a cut file kills the process. False when there is no such file. The inode is set before anything can be
+/// found wrong. Errors: Damage.
+[[nodiscard]] bool check_store_file(const std::string& path, StoreFile& file);
 
 /// Renames a damaged file, if it still is the one with this inode. To be called with the store lock held exclusively.
 /// The new name.

@@ -4,6 +4,7 @@
 #include "ipam/codec.hpp"
 #include "ipam/keys_internal.hpp"
 #include "ipam/lmdb_internal.hpp"
+#include "ipam/page_guard_internal.hpp"
 #include "ipam/store.hpp"
 
 namespace netctl::ipam {
@@ -19,7 +20,10 @@ class Cursor {
   /// Moves to the first key >= `from`, or onwards when `from` is nullptr. False at the end.
   bool move(const std::string* from) {
     if (from != nullptr) key_ = lmdb_value(*from);
-    const int result = ::mdb_cursor_get(cursor_, &key_, &value_, from != nullptr ? MDB_SET_RANGE : MDB_NEXT);
+    MDB_cursor_op operation = MDB_NEXT;
+    // LMDB knows no empty keys, not even to start from.
+    if (from != nullptr) operation = from->empty() ? MDB_FIRST : MDB_SET_RANGE;
+    const int result = ::mdb_cursor_get(cursor_, &key_, &value_, operation);
     if (result == MDB_NOTFOUND) return false;
     check_lmdb(result, "read the next record");
     return true;
@@ -33,6 +37,27 @@ class Cursor {
   MDB_val value_{};
 };
 
+/// Keeps the guard one leaf ahead of a cursor that walks on.
+class Lookahead {
+ public:
+  Lookahead(PageGuard* guard, const std::string& first) : guard_(guard) {
+    if (guard_ == nullptr) return;
+    next_leaf_ = guard_->check_path(first);
+    if (next_leaf_) leaf_behind_ = guard_->check_path(*next_leaf_);
+  }
+  void follow(std::string_view key) {
+    while (next_leaf_ && key >= *next_leaf_) {
+      next_leaf_ = std::move(leaf_behind_);
+      leaf_behind_.reset();
+      if (next_leaf_) leaf_behind_ = guard_->check_path(*next_leaf_);
+    }
+  }
+
+ private:
+  PageGuard* guard_;
+  std::optional<std::string> next_leaf_, leaf_behind_;
+};
+
 /// Two names with one hash: 2^-64 with billions of them, and still not to be confused.
 template <class Name>
 void require_same_name(const Name& wanted, const Name& stored) {
@@ -44,6 +69,7 @@ void require_same_name(const Name& wanted, const Name& stored) {
 }  // namespace
 
 std::optional<std::string> Transaction::get(const std::string& key) const {
+  if (guard_ != nullptr) guard_->check_path(key);
   MDB_val wanted = lmdb_value(key);
   MDB_val found{};
   const int result = ::mdb_get(txn_, dbi_, &wanted, &found);
@@ -54,6 +80,7 @@ std::optional<std::string> Transaction::get(const std::string& key) const {
 
 void Transaction::put(const std::string& key, const std::string& value) {
   if (!writable_) throw Error(ErrorCode::kInternal, "a reading transaction cannot write");
+  if (guard_ != nullptr) guard_->check_path(key);
   const std::string sealed = seal(key, value);
   MDB_val where = lmdb_value(key);
   MDB_val what = lmdb_value(sealed);
@@ -62,6 +89,7 @@ void Transaction::put(const std::string& key, const std::string& value) {
 
 void Transaction::erase(const std::string& key) {
   if (!writable_) throw Error(ErrorCode::kInternal, "a reading transaction cannot write");
+  if (guard_ != nullptr) guard_->check_around(key);
   MDB_val where = lmdb_value(key);
   const int result = ::mdb_del(txn_, dbi_, &where, nullptr);
   if (result != MDB_NOTFOUND) check_lmdb(result, "erase a record");
@@ -70,8 +98,10 @@ void Transaction::erase(const std::string& key) {
 void Transaction::scan(const std::string& prefix, const std::string& from,
                        const std::function<bool(const std::string&, const std::string&)>& visit) const {
   const std::string& first = std::max(prefix, from);
+  Lookahead lookahead(guard_, first);
   Cursor cursor(txn_, dbi_);
   for (bool found = cursor.move(&first); found && cursor.key().starts_with(prefix); found = cursor.move(nullptr)) {
+    lookahead.follow(cursor.key());
     const std::string key(cursor.key());
     if (!visit(key, unseal(key, cursor.value()))) return;
   }
@@ -80,8 +110,10 @@ void Transaction::scan(const std::string& prefix, const std::string& from,
 void Transaction::scan_keys(const std::string& prefix, const std::string& from,
                             const std::function<bool(std::string_view)>& visit) const {
   const std::string& first = std::max(prefix, from);
+  Lookahead lookahead(guard_, first);
   Cursor cursor(txn_, dbi_);
   for (bool found = cursor.move(&first); found && cursor.key().starts_with(prefix); found = cursor.move(nullptr)) {
+    lookahead.follow(cursor.key());
     if (!visit(cursor.key())) return;
   }
 }

@@ -1,0 +1,154 @@
+#include "ipam/page_file_internal.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "ipam/codec.hpp"
+
+namespace netctl::ipam {
+namespace {
+
+constexpr PageNumber kFirstPage = 2;  // behind the two headers
+
+void require(bool holds, const char* what) {
+  if (!holds) throw Damage(what);
+}
+
+}  // namespace
+
+std::uint64_t sum_of(std::string_view bytes) {
+  return checksum({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+}
+
+std::string PageFile::read(PageNumber first, std::size_t count) const {
+  constexpr PageNumber kGreatest = PageNumber{1} << 40;
+  constexpr std::size_t kLongest = std::size_t{1} << 20;
+  require(first < kGreatest && count < kLongest, "a page lies outside the file");
+  std::string bytes(count * page_size_, '\0');
+  const ssize_t got = ::pread(fd_, bytes.data(), bytes.size(), static_cast<off_t>(first * page_size_));
+  if (got < 0) throw_errno("read the state store", errno, ErrorCode::kIo);
+  require(static_cast<std::size_t>(got) == bytes.size(), "the file is cut off");
+  return bytes;
+}
+
+std::pair<MetaPage, std::uint64_t> PageFile::read_meta(PageNumber number) const {
+  MetaPage meta{};
+  const ssize_t got = ::pread(fd_, &meta, sizeof(meta), static_cast<off_t>(number * page_size_));
+  if (got < 0) throw_errno("read the state store", errno, ErrorCode::kIo);
+  require(static_cast<std::size_t>(got) == sizeof(meta), "the file is cut off");
+  return {meta, sum_of({reinterpret_cast<const char*>(&meta), sizeof(meta)})};
+}
+
+std::string PageFile::read_node(PageNumber number, PageFlag kind) const {
+  std::string bytes = read(number);
+  require(Page(bytes).number() == number && Page(bytes).flags() == kind, "a page is not what it should be");
+  return bytes;
+}
+
+std::string PageFile::read_run(PageNumber first, std::size_t value_size) const {
+  const std::size_t pages = (Page::kHeaderSize + value_size + page_size_ - 1) / page_size_;
+  std::string bytes = read(first, pages);
+  const Page page(bytes);
+  require(page.number() == first && page.flags() == kOverflowPage && page.run_length() == pages,
+          "a page is not what it should be");
+  return bytes;
+}
+
+namespace {
+
+class Examination {
+ public:
+  Examination(const PageFile& file, const MetaPage& meta, const std::function<void(PageNumber, std::uint64_t)>& found)
+      : file_(file), meta_(meta), found_(found), owned_(meta.last_page + 1) {}
+
+  void run() {
+    examine_tree(meta_.main, [this](std::string_view key, std::string_view value) {
+      require(last_key_ < key, "records are out of order");
+      last_key_ = key;
+      (void)unseal(last_key_, value);
+    });
+    examine_tree(meta_.free_list, [this](std::string_view, std::string_view value) { own_free_pages(value); });
+  }
+
+ private:
+  using Visit = std::function<void(std::string_view key, std::string_view value)>;
+
+  void examine_tree(const TreeHeader& tree, const Visit& visit) {
+    seen_ = {};
+    if (tree.root != kNoPage) examine_page(tree.root, 1, tree, visit);
+    require(seen_.branch_pages == tree.branch_pages && seen_.leaf_pages == tree.leaf_pages &&
+                seen_.overflow_pages == tree.overflow_pages && seen_.entries == tree.entries,
+            "a header counts other pages or records than there are");
+  }
+
+  void examine_page(PageNumber number, unsigned level, const TreeHeader& tree, const Visit& visit) {
+    const bool is_leaf = level == tree.depth;
+    own(number, 1);
+    const std::string bytes = file_.read_node(number, is_leaf ? kLeafPage : kBranchPage);
+    found_(number, sum_of(bytes));
+    const Page page(bytes);
+    if (!is_leaf) {
+      ++seen_.branch_pages;
+      for (std::size_t i = 0; i < page.count(); ++i) examine_page(page.child(i), level + 1, tree, visit);
+      return;
+    }
+    ++seen_.leaf_pages;
+    seen_.entries += page.count();
+    for (std::size_t i = 0; i < page.count(); ++i) {
+      if (page.has_run(i)) {
+        examine_run(page, i, visit);
+      } else {
+        visit(page.key(i), page.value(i));
+      }
+    }
+  }
+
+  void examine_run(const Page& leaf, std::size_t index, const Visit& visit) {
+    const std::string run = file_.read_run(leaf.run(index), leaf.value_size(index));
+    own(leaf.run(index), Page(run).run_length());
+    seen_.overflow_pages += Page(run).run_length();
+    found_(leaf.run(index), sum_of(run));
+    visit(leaf.key(index), Page(run).run_value(leaf.value_size(index)));
+  }
+
+  /// A record of the free list: how many, and which.
+  void own_free_pages(std::string_view value) {
+    const auto number_at = [&](std::size_t index) {
+      require(value.size() >= (index + 1) * sizeof(PageNumber), "the free list is damaged");
+      PageNumber number = 0;
+      std::memcpy(&number, value.data() + index * sizeof(number), sizeof(number));
+      return number;
+    };
+    const PageNumber count = number_at(0);
+    require(count < value.size(), "the free list is damaged");
+    for (PageNumber i = 1; i <= count; ++i) own(number_at(i), 1);
+  }
+
+  void own(PageNumber first, PageNumber count) {
+    for (PageNumber number = first; number < first + count; ++number) {
+      require(number >= kFirstPage && number < owned_.size(), "a page lies outside the file");
+      require(!owned_[number], "a page has two owners");
+      owned_[number] = true;
+    }
+  }
+
+  const PageFile& file_;
+  const MetaPage& meta_;
+  const std::function<void(PageNumber, std::uint64_t)>& found_;
+  std::vector<bool> owned_;
+  TreeHeader seen_{};
+  std::string last_key_;
+};
+
+}  // namespace
+
+void examine_everything(const PageFile& file, const MetaPage& meta,
+                        const std::function<void(PageNumber, std::uint64_t)>& found) {
+  Examination(file, meta, found).run();
+}
+
+}  // namespace netctl::ipam

@@ -1,0 +1,40 @@
+#pragma once
+// The pages of a store, read one by one: no page of a mapping has to be touched to find out whether it may be.
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ipam/lmdb_page_internal.hpp"
+
+namespace netctl::ipam {
+
+/// Checksum of bytes of the file.
+[[nodiscard]] std::uint64_t sum_of(std::string_view bytes);
+
+class PageFile {
+ public:
+  PageFile(int fd, std::size_t page_size) : fd_(fd), page_size_(page_size) {}
+
+  // Errors: Damage when the file ends before.
+  [[nodiscard]] std::string read(PageNumber first, std::size_t count = 1) const;
+  /// The header in page 0 or 1, and its checksum.
+  [[nodiscard]] std::pair<MetaPage, std::uint64_t> read_meta(PageNumber number) const;
+  /// A page that is a node of a tree.
+  [[nodiscard]] std::string read_node(PageNumber number, PageFlag kind) const;
+  /// A run that holds one value.
+  [[nodiscard]] std::string read_run(PageNumber first, std::size_t value_size) const;
+
+ private:
+  int fd_;
+  std::size_t page_size_;
+};
+
+/// Reads a whole store and calls `found` with every page in use (runs: the first) and its checksum.
+/// Errors: Damage for whatever cannot be as it is: structure, order of keys, checksums of records, counts, pages with two
+/// owners.
+void examine_everything(const PageFile& file, const MetaPage& meta,
+                        const std::function<void(PageNumber, std::uint64_t)>& found);
+
+}  // namespace netctl::ipam
