@@ -174,7 +174,7 @@ void read_valid_attachments(Invocation& invocation, const ConfigReader& config) 
 std::string version_to_echo(const Environment& environment) {
   try {
     const auto config = read_config(environment);
-    const std::string version = ConfigReader(config, "").text("cniVersion").value_or("");
+    std::string version = ConfigReader(config, "").text("cniVersion").value_or("");
     if (is_supported(version)) return version;
   } catch (const Error&) {
     // VERSION is how a runtime asks what it may send: nothing that it sends can be wrong.

@@ -108,10 +108,8 @@ Environment environment_of_process() {
 int run_process(const Plugin& plugin, int argc, char** argv) noexcept {
   hold_standard_descriptors();
   answer_crashes();
-  // Never unblocked, not even by a destructor at exit: a signal that came meanwhile must not turn a printed result into
-  // a failure.
-  static const auto& blocked = *new BlockedSignals;
-  static_cast<void>(blocked);
+  // A signal that came meanwhile must not turn a printed result into a failure.
+  block_signals_for_good();
   const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   return run(plugin, environment_of_process(), arguments);
 }

@@ -41,15 +41,20 @@ extern "C" void on_fatal_signal(int signal) {
   ::_exit(1);
 }
 
-}  // namespace
-
-BlockedSignals::BlockedSignals() noexcept : is_outermost_(!mask_before_all.is_saved) {
+/// True when nobody had blocked them before.
+bool block(sigset_t& before) noexcept {
   sigset_t blocked{};
   sigemptyset(&blocked);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) sigaddset(&blocked, signal);
-  pthread_sigmask(SIG_BLOCK, &blocked, &before_);
-  if (is_outermost_) mask_before_all = {before_, true};
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  if (mask_before_all.is_saved) return false;
+  mask_before_all = {before, true};
+  return true;
 }
+
+}  // namespace
+
+BlockedSignals::BlockedSignals() noexcept : is_outermost_(block(before_)) {}
 
 BlockedSignals::~BlockedSignals() {
   if (sigismember(&before_, SIGPIPE) == 0) {
@@ -64,6 +69,11 @@ BlockedSignals::~BlockedSignals() {
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
+void block_signals_for_good() noexcept {
+  sigset_t before{};
+  block(before);
+}
+
 sigset_t mask_for_children() noexcept {
   if (mask_before_all.is_saved) return mask_before_all.mask;
   sigset_t current{};
@@ -74,12 +84,13 @@ sigset_t mask_for_children() noexcept {
 void answer_crashes() noexcept {
   std::set_terminate(on_terminate);
   for (const int signal : kFatalSignals) {
-    struct sigaction present {};
-    if (::sigaction(signal, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
     struct sigaction ours {};
     ours.sa_handler = on_fatal_signal;
     ours.sa_flags = static_cast<int>(SA_RESETHAND);
-    ::sigaction(signal, &ours, nullptr);
+    struct sigaction before {};
+    if (::sigaction(signal, &ours, &before) == 0 && before.sa_handler != SIG_DFL) {
+      ::sigaction(signal, &before, nullptr);
+    }
   }
 }
 

@@ -18,6 +18,9 @@ class BlockedSignals {
   bool is_outermost_;
 };
 
+/// The same, until the process is gone.
+void block_signals_for_good() noexcept;
+
 /// The mask as it was before the outermost BlockedSignals: what a program that we start must get.
 [[nodiscard]] sigset_t mask_for_children() noexcept;
 
