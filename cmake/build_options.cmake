@@ -15,6 +15,10 @@ if(CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
+# Smaller code starts faster: a plugin pays for every page that it touches.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+set(CMAKE_C_FLAGS_RELEASE "-O2 -DNDEBUG")
+
 add_library(netctl_options INTERFACE)
 target_include_directories(netctl_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(netctl_options INTERFACE _FILE_OFFSET_BITS=64 NETCTL_VERSION="${PROJECT_VERSION}")

@@ -16,7 +16,8 @@ target_link_libraries(third_nftnl INTERFACE ${LIBNFTNL_ARCHIVE} third_mnl)
 add_library(third_lmdb INTERFACE)
 target_link_libraries(third_lmdb INTERFACE ${LMDB_ARCHIVE} Threads::Threads)
 add_library(third_json INTERFACE)
-target_link_libraries(third_json INTERFACE nlohmann_json::nlohmann_json)
+# All that it wants of libm (ldexp) is in libc too: named first, so that no third object has to be loaded at start.
+target_link_libraries(third_json INTERFACE nlohmann_json::nlohmann_json -l:libc.so.6)
 # spdlog with fmt inside, header-only: no shared library to load on the hot path.
 add_library(third_spdlog INTERFACE)
 target_compile_definitions(third_spdlog INTERFACE FMT_HEADER_ONLY SPDLOG_FMT_EXTERNAL)

@@ -54,59 +54,42 @@ void create_pair(Host& host, Container& container, const Plan& plan, std::uint32
   }
 }
 
-netlink::Link must_find(netlink::Socket& socket, const std::string& ifname) {
-  const auto link = netlink::find_link(socket, ifname);
-  if (link) return *link;
+std::uint32_t must_find(const netlink::Socket& socket, const std::string& ifname) {
+  if (const auto index = socket.find_link_index(ifname)) return *index;
   throw Error(ErrorCode::kTryAgainLater, "interface " + ifname + " vanished as it was being set up; try again");
 }
 
-void write_sysctls(const std::vector<Sysctl>& sysctls) {
-  for (const auto& [path, value] : sysctls) netlink::write_sysctl(path, value);
-}
-
 void configure_host_end(Host& host, const Plan& plan) {
-  const netlink::Link link = must_find(host.route(), plan.link->host_ifname);
+  const std::uint32_t index = must_find(host.route(), plan.link->host_ifname);
   netlink::BridgePortSpec port;
-  port.index = link.index;
+  port.index = index;
   port.alias = plan.link->alias;
   port.hairpin = plan.link->hairpin;
   port.isolated = plan.link->isolated;
   port.locked = plan.link->locked;
   std::vector<netlink::Request> requests{netlink::set_bridge_port(port)};
-  if (port.locked) requests.push_back(netlink::add_bridge_fdb(link.index, plan.link->container_mac));
+  if (port.locked) requests.push_back(netlink::add_bridge_fdb(index, plan.link->container_mac));
   host.route().transact_all(requests);
-  write_sysctls(plan.host_sysctls);
+  netlink::write_sysctls(plan.host_sysctls);
 }
 
 void configure_container_end(Container& container, const Plan& plan) {
-  const netlink::Link link = must_find(container.route, plan.link->container_ifname);
+  const std::uint32_t index = must_find(container.route, plan.link->container_ifname);
   std::vector<netlink::Request> requests{netlink::set_up(kLoopbackIndex)};
   const auto detection = plan.detect_duplicates ? netlink::DuplicateDetection::kOn : netlink::DuplicateDetection::kOff;
   for (const IpPrefix& address : plan.addresses) {
-    requests.push_back(netlink::add_address(link.index, address, detection));
+    requests.push_back(netlink::add_address(index, address, detection));
   }
-  if (plan.link->up) requests.push_back(netlink::set_up(link.index));
+  if (plan.link->up) requests.push_back(netlink::set_up(index));
   for (netlink::Route route : plan.kernel_routes) {
-    route.link_index = link.index;
+    route.link_index = index;
     requests.push_back(netlink::add_route(route));
   }
-  container.netns.run([&] { write_sysctls(plan.container_sysctls); });
+  container.netns.run([&] { netlink::write_sysctls(plan.container_sysctls); });
   container.route.transact_all(requests);
 }
 
-nlohmann::json port_report(const ipam::AttachmentRecord& record) {
-  nlohmann::json ports = nlohmann::json::array();
-  for (const ipam::PortRecord& port : record.ports) {
-    ports.push_back({{"hostPort", port.host_port},
-                     {"containerPort", port.container_port},
-                     {"protocol", iptables::to_string(static_cast<iptables::Protocol>(port.protocol))},
-                     {"hostIP", port.host_ip ? port.host_ip->to_string() : ""},
-                     {"range", port.count}});
-  }
-  return {{"ports", ports}};
-}
-
-cni::Result make_result(const AttachmentRequest& request, const Plan& plan, const NetworkHold& network,
+cni::Result make_result(const AttachmentRequest& request, const Plan& plan, const SharedNetwork& network,
                         const ipam::AttachmentRecord& record) {
   constexpr int kContainerInterface = 2;
   cni::Result result;
@@ -127,7 +110,7 @@ cni::Result make_result(const AttachmentRequest& request, const Plan& plan, cons
   }
   result.routes = plan.routes;
   result.dns = plan.dns;
-  if (!record.ports.empty()) result.netctl = port_report(record);
+  result.netctl = chosen_ports(request.endpoint.ports, record.ports);
   return result;
 }
 
@@ -139,9 +122,10 @@ void remember(const Plan& plan, const AttachmentRequest& request, ipam::Attachme
       {"hairpin", plan.link->hairpin}, {"isolated", plan.link->isolated}, {"locked", plan.link->locked}};
 }
 
-cni::Result apply(Host& host, Container& container, const AttachmentRequest& request, ipam::AttachmentRecord& record) {
+cni::Result apply(Host& host, Container& container, const AttachmentRequest& request, Reservation& reserved) {
+  ipam::AttachmentRecord& record = reserved.record;
   const Plan plan = make_plan(request, record.leases, record.ports);
-  const NetworkHold network = ensure_network(host, plan.network);
+  const SharedNetwork network = ensure_network(host, plan.network, reserved.network);
   create_pair(host, container, plan, network.bridge_index);
   configure_host_end(host, plan);
   put_policy(host, plan.network.policy, plan.ports);
@@ -171,9 +155,9 @@ cni::Result attach(Host& host, AttachmentRequest request) {
   if (request.addressing.kind == Addressing::kDelegate) {
     undo.on_failure("release the delegate's addresses", [&] { call_delegate(request, cni::Command::kDel); });
   }
-  ipam::AttachmentRecord record = reserve(host, request, container.cookie);
+  Reservation reserved = reserve(host, request, container.cookie);
   undo.on_failure("detach", [&] { detach(host, request.key, request.driver); });
-  cni::Result result = apply(host, container, request, record);
+  cni::Result result = apply(host, container, request, reserved);
   undo.commit();
   network_undo.commit();
   log_info("network=" + request.key.network + " container=" + request.key.container_id + " if=" + request.key.ifname +

@@ -27,7 +27,8 @@ cni::Result lease(Host& host, AttachmentRequest request) {
   });
   undo.on_failure("remove the unused network", [&] { remove_network_if_unused(host, request.key.network); });
   const HeldLock lock = host.live().lock_attachment(request.key);
-  ipam::AttachmentRecord record = reserve(host, request, cookie_of(request.netns_path));
+  Reservation reserved = reserve(host, request, cookie_of(request.netns_path));
+  ipam::AttachmentRecord& record = reserved.record;
   undo.on_failure("release the addresses", [&] { detach(host, request.key, request.driver); });
   cni::Result result;
   for (const ipam::LeaseRecord& held : record.leases) result.ips.push_back({held.address, held.gateway, std::nullopt});
@@ -41,7 +42,7 @@ cni::Result lease(Host& host, AttachmentRequest request) {
     network.pools.push_back(held.pool);
     network.subnets.push_back(held.address.network());
   }
-  const NetworkHold hold = ensure_network(host, network);
+  ensure_network(host, network, reserved.network);
   host.live().write([&record](ipam::Transaction& store) { store.put_attachment(record); });
   undo.commit();
   return result;

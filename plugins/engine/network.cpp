@@ -4,7 +4,6 @@
 
 #include "base/error.hpp"
 #include "iptables/policy_table.hpp"
-#include "netlink/link.hpp"
 #include "plugins/engine/network_setup.hpp"
 
 namespace netctl::engine {
@@ -29,7 +28,7 @@ std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
 }
 
 bool covers(const ipam::NetworkRecord& record, const NetworkPlan& plan, std::uint32_t bridge_index) {
-  return record.bridge == plan.bridge && recorded_bridge_index(record) == bridge_index &&
+  return !is_leaving(record) && record.bridge == plan.bridge && recorded_bridge_index(record) == bridge_index &&
          includes_all(record.pools, plan.pools) && includes_all(record.subnets, texts(plan.subnets)) &&
          includes_all(recorded_gateways(record), texts(plan.gateways)) &&
          covers(policy_from_json(record.policy), merge_policy(record, plan));
@@ -55,26 +54,14 @@ void rebuild_table(Host& host) {
 
 }  // namespace
 
-NetworkHold ensure_network(Host& host, const NetworkPlan& plan) {
-  constexpr int kAttempts = 16;  // each lost one means that another process removed the network in between
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    NetworkHold hold;
-    hold.lock = host.live().lock_network(plan.name, LockMode::kShared);
-    if (!plan.bridge.empty()) {
-      if (const auto bridge = netlink::find_link(host.route(), plan.bridge)) {
-        hold.bridge_index = bridge->index;
-        hold.bridge_mac = bridge->mac ? bridge->mac->to_string() : "";
-      }
-    }
-    std::optional<ipam::NetworkRecord> record;
-    host.live().read([&](const ipam::Transaction& store) { record = store.find_network(plan.name); });
-    const bool bridge_present = plan.bridge.empty() || hold.bridge_index != 0;
-    if (record && bridge_present && covers(*record, plan, hold.bridge_index)) return hold;
-    hold.lock.release();
-    const HeldLock exclusive = host.live().lock_network(plan.name, LockMode::kExclusive);
-    set_up_network(host, plan);
-  }
-  throw Error(ErrorCode::kTryAgainLater, "network " + plan.name + " keeps being removed by other operations; try again");
+SharedNetwork ensure_network(Host& host, const NetworkPlan& plan, const std::optional<ipam::NetworkRecord>& seen) {
+  std::uint32_t index = 0;
+  if (!plan.bridge.empty()) index = host.route().find_link_index(plan.bridge).value_or(0);
+  const bool bridge_present = plan.bridge.empty() || index != 0;
+  if (seen && bridge_present && covers(*seen, plan, index)) return {index, recorded_bridge_mac(*seen)};
+  const HeldLock exclusive = host.live().lock_network(plan.name, LockMode::kExclusive);
+  const ipam::NetworkRecord record = set_up_network(host, plan);
+  return {recorded_bridge_index(record), recorded_bridge_mac(record)};
 }
 
 void put_policy(Host& host, const iptables::NetworkPolicy& policy, const std::vector<iptables::PublishedPort>& ports) {
@@ -98,8 +85,11 @@ void withdraw_ports(Host& host, const std::vector<iptables::PublishedPort>& port
 }
 
 void remove_network_if_unused(Host& host, const std::string& network) {
-  const HeldLock exclusive = host.live().try_lock_network(network, LockMode::kExclusive);
-  if (!exclusive) return;
+  // Whoever takes the last attachment out of the store sees none here, so that most DELs need no lock.
+  bool unused = false;
+  host.live().read([&](const ipam::Transaction& store) { unused = !store.has_attachments(network); });
+  if (!unused) return;
+  const HeldLock exclusive = host.live().lock_network(network, LockMode::kExclusive);
   tear_down_network(host, network);
 }
 

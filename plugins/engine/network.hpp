@@ -9,19 +9,18 @@
 
 namespace netctl::engine {
 
-/// Keeps a network from being removed while an attachment is made or undone on it (network lock, shared).
-struct NetworkHold {
-  HeldLock lock;
+struct SharedNetwork {
   std::uint32_t bridge_index = 0;  ///< 0: the plan has no bridge
   std::string bridge_mac;
 };
 
-/// Brings the network to what the plan wants and holds it. On the usual path this is one read of the store and one
-/// RTM_GETLINK; making or mending anything happens under the exclusive lock. A bridge that was deleted by hand is made anew
-/// with the living host ends enslaved again. Idempotent.
+/// Brings the network to what the plan wants. The caller's attachment is in the store already, which keeps the network from
+/// being removed; `seen` is the network's record as it stood in that same transaction. On the usual path nothing is to do and
+/// this costs one look-up of an index; making or mending anything happens under the network lock. A bridge that was deleted by
+/// hand is made anew with the living host ends enslaved again. Idempotent.
 /// Errors: kInvalidConfig (the name belongs to something that is no bridge; the bridge has another address and forceAddress
 /// is off), kSubnetUnavailable, kKernel, kTryAgainLater.
-[[nodiscard]] NetworkHold ensure_network(Host& host, const NetworkPlan& plan);
+SharedNetwork ensure_network(Host& host, const NetworkPlan& plan, const std::optional<ipam::NetworkRecord>& seen);
 
 /// Puts the ports' elements beside the network's own; makes the table anew from the store when it was flushed by hand.
 /// Errors: those of PolicyTable::put.
@@ -31,7 +30,7 @@ void put_policy(Host& host, const iptables::NetworkPolicy& policy, const std::ve
 void withdraw_ports(Host& host, const std::vector<iptables::PublishedPort>& ports);
 
 /// Removes bridge (when it was created, not adopted), rules, changed sysctls and record of a network without attachments.
-/// Does nothing when it has some, or when somebody else is at work on it: they will come by here too. Idempotent.
+/// Does nothing when it has some. Idempotent. Errors: kTryAgainLater when the network lock stays taken; kKernel.
 void remove_network_if_unused(Host& host, const std::string& network);
 
 }  // namespace netctl::engine

@@ -8,6 +8,7 @@
 #include "netlink/link.hpp"
 #include "netlink/neighbour.hpp"
 #include "netlink/sysctl.hpp"
+#include "plugins/engine/flows.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/log.hpp"
 
@@ -15,7 +16,10 @@ namespace netctl::engine {
 namespace {
 
 constexpr const char* kBridgeIndex = "bridgeIndex";
+constexpr const char* kBridgeMac = "bridgeMac";
 constexpr const char* kGateways = "gateways";
+constexpr const char* kLeaving = "leaving";
+constexpr const char* kLocalhostPublish = "localhostPublish";
 
 template <class T>
 void add_missing(std::vector<T>& list, const std::vector<T>& more) {
@@ -34,7 +38,10 @@ ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkP
   ipam::NetworkRecord record = store.find_network(plan.name).value_or(ipam::NetworkRecord{});
   const iptables::NetworkPolicy policy = merge_policy(record, plan);
   record.name = plan.name;
-  if (record.driver.empty() || plan.driver == "bridge") record.driver = plan.driver;
+  if (record.driver.empty() || plan.driver == "bridge") {
+    record.driver = plan.driver;
+    record.extra[kLocalhostPublish] = plan.localhost_publish;
+  }
   record.bridge = plan.bridge;
   record.policy = to_json(policy);
   add_missing(record.pools, plan.pools);
@@ -42,6 +49,7 @@ ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkP
   std::vector<std::string> gateways = recorded_gateways(record);
   add_missing(gateways, texts(plan.gateways));
   record.extra[kGateways] = gateways;
+  record.extra.erase(kLeaving);
   record.extra[kBridgeIndex] = 0;  // not usable before everything below is done
   return record;
 }
@@ -144,6 +152,7 @@ void set_up_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& rec
     if (gateway) ensure_gateway(host, bridge, *gateway, plan, recorded_gateways(record));
   }
   record.extra[kBridgeIndex] = bridge.index;
+  record.extra[kBridgeMac] = bridge.mac ? bridge.mac->to_string() : "";
 }
 
 /// Another network on the same bridge inherits the duty to remove it; the last one removes it.
@@ -185,6 +194,14 @@ bool concerns_bridge(const std::string& sysctl, const ipam::NetworkRecord& recor
   return sysctl.find("/conf/" + record.bridge + "/") != std::string::npos;
 }
 
+/// What the bridge itself sent (group membership reports, answers of the host) must not outlive it.
+void forget_flows_of_gateways(Host& host, const ipam::NetworkRecord& record) {
+  if (!record.policy.is_object() || policy_from_json(record.policy).is_empty()) return;
+  for (const std::string& text : recorded_gateways(record)) {
+    if (const auto gateway = IpPrefix::parse(text)) forget_flows_of(host, gateway->address);
+  }
+}
+
 /// Puts a value back only while it is still the one that was set. What other networks still need passes into their care.
 void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leaving) {
   std::vector<ipam::NetworkRecord> others = store.list_networks();
@@ -208,6 +225,16 @@ void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leavin
 
 std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record) { return record.extra.value(kBridgeIndex, 0U); }
 
+bool is_leaving(const ipam::NetworkRecord& record) { return record.extra.value(kLeaving, false); }
+
+bool recorded_localhost_publish(const ipam::NetworkRecord& record) {
+  return record.extra.value(kLocalhostPublish, true);
+}
+
+std::string recorded_bridge_mac(const ipam::NetworkRecord& record) {
+  return record.extra.value(kBridgeMac, std::string());
+}
+
 std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record) {
   return record.extra.value(kGateways, std::vector<std::string>{});
 }
@@ -225,7 +252,7 @@ iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const Ne
   return policy;
 }
 
-void set_up_network(Host& host, const NetworkPlan& plan) {
+ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan) {
   ipam::NetworkRecord record;
   host.live().write([&](ipam::Transaction& store) {
     record = merged_record(store, plan);
@@ -239,16 +266,23 @@ void set_up_network(Host& host, const NetworkPlan& plan) {
   }
   save(host, record);
   log_info("network=" + plan.name + " bridge=" + plan.bridge + " set up");
+  return record;
 }
 
 void tear_down_network(Host& host, const std::string& network) {
   std::optional<ipam::NetworkRecord> record;
-  host.live().read([&](const ipam::Transaction& store) {
-    if (!store.has_attachments(network)) record = store.find_network(network);
+  host.live().write([&](ipam::Transaction& store) {
+    if (store.has_attachments(network)) return;
+    record = store.find_network(network);
+    if (!record) return;
+    ipam::NetworkRecord leaving = *record;
+    leaving.extra[kLeaving] = true;
+    store.put_network(leaving);
   });
   if (!record) return;
   remove_policy(host, *record);
   remove_bridge(host, *record);
+  forget_flows_of_gateways(host, *record);
   host.live().write([&](ipam::Transaction& store) {
     // Inside the transaction: a network that is set up meanwhile is seen here, or sees the value that is put back.
     if (const auto latest = store.find_network(network)) restore_sysctls(store, *latest);

@@ -10,10 +10,11 @@
 
 namespace netctl::engine {
 
-/// Idempotent. The record is written first, so that a crash leaves nothing that gc does not know of.
-void set_up_network(Host& host, const NetworkPlan& plan);
+/// Idempotent. The record is written first, so that a crash leaves nothing that gc does not know of. Returns the record.
+ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan);
 
-/// Nothing happens when the network has attachments or no record. Idempotent.
+/// Nothing happens when the network has attachments or no record. The record is made unusable in the transaction that finds
+/// no attachment: an ADD that comes later sees that there is something to set up, and waits for the lock. Idempotent.
 void tear_down_network(Host& host, const std::string& network);
 
 /// What the network's policy is once this plan is part of it: subnets add up, the configuration's switches win, and a plan
@@ -22,6 +23,11 @@ void tear_down_network(Host& host, const std::string& network);
 
 /// Interface index of the bridge that the record's settings were applied to; 0 while they are being applied.
 [[nodiscard]] std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record);
+/// Its last attachment is gone and it is being removed, or was when its process died.
+[[nodiscard]] bool is_leaving(const ipam::NetworkRecord& record);
+/// What the main plugin's configuration says of published ports on 127.0.0.1; a chained plugin goes by it.
+[[nodiscard]] bool recorded_localhost_publish(const ipam::NetworkRecord& record);
+[[nodiscard]] std::string recorded_bridge_mac(const ipam::NetworkRecord& record);
 [[nodiscard]] std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record);
 
 }  // namespace netctl::engine

@@ -45,6 +45,7 @@ NetworkPlan plan_network(const AttachmentRequest& request, const std::vector<ipa
   plan.mtu_bytes = spec.mtu_bytes;
   plan.promiscuous = spec.promiscuous;
   plan.force_address = spec.force_address;
+  plan.localhost_publish = spec.localhost_publish;
   plan.host_sysctls = network_sysctls(spec, addresses, publishes);
   for (const ipam::LeaseRecord& lease : leases) {
     plan.subnets.push_back(lease.address.network());

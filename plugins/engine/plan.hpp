@@ -27,6 +27,7 @@ struct NetworkPlan {
   std::uint32_t mtu_bytes = 0;
   bool promiscuous = false;
   bool force_address = false;
+  bool localhost_publish = true;
   std::vector<IpPrefix> gateways;       ///< addresses of the bridge
   std::vector<Sysctl> host_sysctls;
   iptables::NetworkPolicy policy;

@@ -115,6 +115,20 @@ std::vector<ipam::PortRecord> release_ports(ipam::Transaction& store, ipam::Atta
   return released;
 }
 
+nlohmann::json chosen_ports(const std::vector<cni::PortMapping>& asked, const std::vector<ipam::PortRecord>& ports) {
+  const bool any = std::any_of(asked.begin(), asked.end(), [](const cni::PortMapping& port) { return port.host_port == 0; });
+  if (!any) return nullptr;
+  nlohmann::json list = nlohmann::json::array();
+  for (const ipam::PortRecord& port : ports) {
+    list.push_back({{"hostPort", port.host_port},
+                    {"containerPort", port.container_port},
+                    {"protocol", iptables::to_string(static_cast<iptables::Protocol>(port.protocol))},
+                    {"hostIP", port.host_ip ? port.host_ip->to_string() : ""},
+                    {"range", port.count}});
+  }
+  return {{"ports", list}};
+}
+
 std::string to_string(const ipam::PortRecord& port) {
   std::string text;
   if (port.host_ip) {

@@ -35,6 +35,10 @@ void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record, std::
 std::vector<ipam::PortRecord> release_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,
                                             const std::string& claimant);
 
+/// For the result, when the runtime left a host port to us: {"ports": [...]} with the numbers that were chosen; else null.
+[[nodiscard]] nlohmann::json chosen_ports(const std::vector<cni::PortMapping>& asked,
+                                          const std::vector<ipam::PortRecord>& ports);
+
 /// "8081/tcp", "127.0.0.1:8081/tcp", "8000-8010/udp".
 [[nodiscard]] std::string to_string(const ipam::PortRecord& port);
 

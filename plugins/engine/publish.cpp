@@ -9,7 +9,9 @@
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
+#include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/ports.hpp"
+#include "plugins/engine/reserve.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -24,7 +26,8 @@ std::string link_towards(Host& host, const ipam::AttachmentRecord& record, const
                                              "; portmap can only publish ports of containers that the host reaches");
 }
 
-NetworkPlan network_plan(Host& host, const ipam::AttachmentRecord& record, const PublishRequest& request) {
+NetworkPlan network_plan(Host& host, const Reservation& reserved, const PublishRequest& request) {
+  const ipam::AttachmentRecord& record = reserved.record;
   NetworkPlan plan;
   plan.name = request.key.network;
   plan.driver = kPublishPart;
@@ -33,14 +36,16 @@ NetworkPlan network_plan(Host& host, const ipam::AttachmentRecord& record, const
   plan.policy.network = request.key.network;
   plan.policy.link = link_towards(host, record, request);
   plan.policy.publishes = true;
-  if (request.masquerade_local && request.targets.front().is_v4()) {
+  const bool on_localhost = !reserved.network || recorded_localhost_publish(*reserved.network);
+  if (on_localhost && request.masquerade_local && request.targets.front().is_v4()) {
     plan.host_sysctls.emplace_back("ipv4/conf/" + plan.policy.link + "/route_localnet", "1");
   }
   return plan;
 }
 
-ipam::AttachmentRecord try_reserve(Host& host, const PublishRequest& request) {
-  ipam::AttachmentRecord record;
+Reservation try_reserve(Host& host, const PublishRequest& request) {
+  Reservation reserved;
+  ipam::AttachmentRecord& record = reserved.record;
   host.live().write([&](ipam::Transaction& store) {
     if (auto present = store.find_attachment(request.key)) {
       record = std::move(*present);
@@ -57,11 +62,12 @@ ipam::AttachmentRecord try_reserve(Host& host, const PublishRequest& request) {
     record.parts[kPublishPart] = ipam::State::kAdding;
     claim_ports(store, record, port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));
     store.put_attachment(record);
+    reserved.network = store.find_network(request.key.network);
   });
-  return record;
+  return reserved;
 }
 
-ipam::AttachmentRecord reserve_ports(Host& host, const PublishRequest& request) {
+Reservation reserve_ports(Host& host, const PublishRequest& request) {
   constexpr int kAttempts = 64;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     try {
@@ -87,11 +93,12 @@ ipam::AttachmentRecord publish(Host& host, const PublishRequest& request) {
   UndoStack network_undo(report);
   network_undo.on_failure("remove the unused network", [&] { remove_network_if_unused(host, request.key.network); });
   const HeldLock lock = host.live().lock_attachment(request.key);
-  ipam::AttachmentRecord record = reserve_ports(host, request);
+  Reservation reserved = reserve_ports(host, request);
+  ipam::AttachmentRecord& record = reserved.record;
   UndoStack undo(report);
   undo.on_failure("withdraw the ports", [&] { detach(host, request.key, kPublishPart); });
-  const NetworkPlan plan = network_plan(host, record, request);
-  const NetworkHold network = ensure_network(host, plan);
+  const NetworkPlan plan = network_plan(host, reserved, request);
+  ensure_network(host, plan, reserved.network);
   const std::vector<iptables::PublishedPort> ports = published_ports(request.key, record.ports);
   put_policy(host, plan.policy, ports);
   forget_flows_before(host, ports);

@@ -74,7 +74,8 @@ void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request
 enum class Outcome { kReserved, kUndoOldFirst };
 
 Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& wishes,
-                    ipam::AttachmentRecord& record) {
+                    Reservation& reserved) {
+  ipam::AttachmentRecord& record = reserved.record;
   Outcome outcome = Outcome::kReserved;
   host.live().write([&](ipam::Transaction& store) {
     ipam::AttachmentRecord next = record;
@@ -88,6 +89,7 @@ Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& 
       next = *present;
     }
     fill(host, store, request, wishes, next);
+    reserved.network = store.find_network(request.key.network);
     record = std::move(next);
   });
   return outcome;
@@ -112,15 +114,15 @@ void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_
   });
 }
 
-ipam::AttachmentRecord reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie) {
+Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie) {
   Wishes wishes = make_wishes(host, request);
   if (request.addressing.kind == Addressing::kDelegate) wishes.delegated = lease_from_delegate(request);
   bool may_collect = true;
   constexpr int kAttempts = 64;  // each one more means that something dead was cleared away
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    ipam::AttachmentRecord record = new_record(request, netns_cookie);
+    Reservation reserved{new_record(request, netns_cookie), std::nullopt};
     try {
-      if (try_reserve(host, request, wishes, record) == Outcome::kReserved) return record;
+      if (try_reserve(host, request, wishes, reserved) == Outcome::kReserved) return reserved;
       detach(host, request.key, std::nullopt);
     } catch (const PortHeld& held) {
       if (!reclaim_if_dead(host, held.holder())) throw;

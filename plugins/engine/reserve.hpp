@@ -1,6 +1,6 @@
 #pragma once
 
-#include <vector>
+#include <optional>
 
 #include "plugins/engine/host.hpp"
 #include "plugins/engine/request.hpp"
@@ -11,12 +11,18 @@ namespace netctl::engine {
 /// taking that back would free the address of the first attachment.
 void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_t netns_cookie);
 
+/// What the first transaction found and wrote.
+struct Reservation {
+  ipam::AttachmentRecord record;
+  std::optional<ipam::NetworkRecord> network;  ///< as it stood in the same transaction
+};
+
 /// The first transaction of ADD: leases, port claims, and a record in state `adding` that holds all that DEL will need.
 /// An attachment of the same name whose container is gone or whose ADD died is undone first; holders of wanted addresses
 /// and ports that are provably dead give way; a full pool is cleared of the dead once before it counts as full.
 /// The caller holds the attachment lock.
 /// Errors: kAlreadyAttached, kNoFreeAddress, kAddressTaken, kPortTaken, kInvalidConfig.
-[[nodiscard]] ipam::AttachmentRecord reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie);
+[[nodiscard]] Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie);
 
 /// The same in a transaction that is thrown away.
 [[nodiscard]] ipam::AttachmentRecord rehearse_reserve(Host& host, AttachmentRequest& request);

@@ -4,6 +4,7 @@
 #include "plugins/cni/plugin.hpp"
 #include "plugins/engine/check.hpp"
 #include "plugins/engine/detach.hpp"
+#include "plugins/engine/ports.hpp"
 #include "plugins/engine/verbs.hpp"
 #include "plugins/portmap/portmap_config.hpp"
 
@@ -19,7 +20,8 @@ cni::Result add(const cni::Invocation& invocation) {
   cni::Result result = *invocation.prev_result;
   if (request.ports.empty()) return result;
   engine::Host host = engine::Host::open();
-  engine::publish(host, request);
+  const ipam::AttachmentRecord record = engine::publish(host, request);
+  result.netctl = engine::chosen_ports(request.ports, record.ports);
   return result;
 }
 
