@@ -1,0 +1,148 @@
+#include <ctime>
+
+#include "iptables/policy.hpp"
+#include "netctl/print.hpp"
+#include "netctl/sources.hpp"
+#include "netctl/table.hpp"
+#include "netctl/verbs.hpp"
+#include "plugins/engine/log.hpp"
+#include "plugins/engine/ports.hpp"
+
+namespace netctl::cli {
+namespace {
+
+constexpr std::size_t kShortId = 12;
+
+std::vector<std::string> addresses_of(const ipam::AttachmentRecord& record) {
+  std::vector<std::string> addresses;
+  for (const ipam::LeaseRecord& lease : record.leases) addresses.push_back(lease.address.to_string());
+  return addresses;
+}
+
+std::vector<std::string> ports_of(const ipam::AttachmentRecord& record) {
+  std::vector<std::string> ports;
+  for (const ipam::PortRecord& port : record.ports) {
+    ports.push_back(engine::to_string(port) + "->" + std::to_string(port.container_port));
+  }
+  return ports;
+}
+
+nlohmann::json port_json(const ipam::PortRecord& port) {
+  nlohmann::json targets = nlohmann::json::array();
+  for (const IpAddress& target : port.targets) targets.push_back(target.to_string());
+  return {{"hostIP", port.host_ip ? port.host_ip->to_string() : ""},
+          {"hostPort", port.host_port},
+          {"containerPort", port.container_port},
+          {"protocol", iptables::to_string(static_cast<iptables::Protocol>(port.protocol))},
+          {"range", port.count},
+          {"targets", targets}};
+}
+
+nlohmann::json attachment_json(const AttachmentRow& row) {
+  nlohmann::json ports = nlohmann::json::array();
+  for (const ipam::PortRecord& port : row.record.ports) ports.push_back(port_json(port));
+  return {{"network", row.record.key.network},   {"containerID", row.record.key.container_id},
+          {"ifname", row.record.key.ifname},     {"name", row.record.container_name},
+          {"addresses", addresses_of(row.record)}, {"ports", ports},
+          {"mac", row.record.container_mac},     {"hostInterface", row.record.host_ifname},
+          {"bridge", row.record.bridge},         {"netns", row.record.netns_path},
+          {"created", row.record.created_wall_seconds}, {"state", state_text(row)}};
+}
+
+nlohmann::json network_json(const NetworkRow& row) {
+  return {{"name", row.name},     {"driver", row.driver},         {"subnets", row.subnets},
+          {"bridge", row.bridge}, {"containers", row.containers}, {"leased", row.leased},
+          {"size", row.size},     {"file", row.file}};
+}
+
+bool matches(const ipam::AttachmentRecord& record, const std::string& container) {
+  return record.key.container_id.rfind(container, 0) == 0 || record.container_name == container;
+}
+
+}  // namespace
+
+void ls(const Output& output) {
+  std::vector<std::string> complaints;
+  const std::vector<NetworkRow> networks = list_networks(complaints);
+  for (const std::string& complaint : complaints) engine::log_warning(complaint);
+  if (output.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const NetworkRow& row : networks) list.push_back(network_json(row));
+    print_json({{"networks", list}});
+    return;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const NetworkRow& row : networks) {
+    const std::string use = row.size == 0 ? "" : std::to_string(row.leased) + "/" + std::to_string(row.size);
+    rows.push_back({row.name, row.driver, join(row.subnets), row.bridge, std::to_string(row.containers), use});
+  }
+  print(render({"NETWORK", "DRIVER", "SUBNET", "BRIDGE", "CONTAINERS", "POOL"}, rows));
+}
+
+void ps(const Output& output, const std::optional<std::string>& network) {
+  const std::vector<AttachmentRow> attachments = list_attachments(network);
+  if (output.json) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const AttachmentRow& row : attachments) list.push_back(attachment_json(row));
+    print_json({{"attachments", list}});
+    return;
+  }
+  std::vector<std::vector<std::string>> rows;
+  const std::int64_t now = ::time(nullptr);
+  for (const AttachmentRow& row : attachments) {
+    const ipam::AttachmentRecord& record = row.record;
+    rows.push_back({record.key.container_id.substr(0, kShortId), record.container_name, record.key.network,
+                    record.key.ifname, join(addresses_of(record)), join(ports_of(record)),
+                    age_text(now - record.created_wall_seconds), state_text(row)});
+  }
+  print(render({"CONTAINER", "NAME", "NETWORK", "INTERFACE", "ADDRESS", "PORTS", "AGE", "STATE"}, rows));
+}
+
+void port(const Output& output, const std::optional<std::string>& container) {
+  std::vector<std::vector<std::string>> rows;
+  nlohmann::json list = nlohmann::json::array();
+  for (const AttachmentRow& row : list_attachments()) {
+    if (container && !matches(row.record, *container)) continue;
+    for (const ipam::PortRecord& published : row.record.ports) {
+      const std::string id = row.record.key.container_id;
+      nlohmann::json entry = port_json(published);
+      entry["containerID"] = id;
+      entry["name"] = row.record.container_name;
+      list.push_back(std::move(entry));
+      for (const IpAddress& target : published.targets) {
+        rows.push_back({id.substr(0, kShortId), row.record.container_name, engine::to_string(published),
+                        target.to_string(), std::to_string(published.container_port)});
+      }
+    }
+  }
+  if (output.json) {
+    print_json({{"ports", list}});
+  } else {
+    print(render({"CONTAINER", "NAME", "HOST", "ADDRESS", "PORT"}, rows));
+  }
+}
+
+void inspect(const std::string& what) {
+  std::vector<std::string> complaints;
+  nlohmann::json attachments = nlohmann::json::array();
+  for (const NetworkRow& row : list_networks(complaints)) {
+    if (row.name != what) continue;
+    for (const AttachmentRow& attachment : list_attachments(what)) attachments.push_back(attachment_json(attachment));
+    print_json({{"network", network_json(row)}, {"attachments", attachments}});
+    return;
+  }
+  for (const AttachmentRow& row : list_attachments()) {
+    if (!matches(row.record, what)) continue;
+    nlohmann::json attachment = attachment_json(row);
+    attachment["labels"] = row.record.labels;
+    attachment["result"] = row.record.result;
+    attachments.push_back(std::move(attachment));
+  }
+  if (attachments.empty()) {
+    throw Error(ErrorCode::kInvalidConfig,
+                "there is no network and no container called " + what + "; see `netctl ls` and `netctl ps`");
+  }
+  print_json({{"attachments", attachments}});
+}
+
+}  // namespace netctl::cli

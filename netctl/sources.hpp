@@ -1,0 +1,40 @@
+#pragma once
+// What there is to show: configurations, records, pools. Reads only; creates nothing.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ipam/records.hpp"
+#include "netctl/conf.hpp"
+#include "plugins/engine/liveness.hpp"
+
+namespace netctl::cli {
+
+struct AttachmentRow {
+  ipam::AttachmentRecord record;
+  engine::Liveness liveness = engine::Liveness::kUnknown;
+  bool unfinished = false;  ///< its ADD or DEL is running, or was interrupted
+};
+
+struct NetworkRow {
+  std::string name;
+  std::string driver;
+  std::vector<std::string> subnets;
+  std::string bridge;
+  std::size_t containers = 0;
+  std::uint64_t leased = 0;
+  std::uint64_t size = 0;        ///< 0: unknown
+  std::string file;              ///< empty: in use, without a configuration in the directory
+};
+
+/// All attachments, or those of one network. Empty when there is no store yet.
+[[nodiscard]] std::vector<AttachmentRow> list_attachments(const std::optional<std::string>& network = {});
+
+/// Configured networks and those in use.
+[[nodiscard]] std::vector<NetworkRow> list_networks(std::vector<std::string>& complaints);
+
+/// "alive", "dead", "unknown", "unfinished".
+[[nodiscard]] std::string state_text(const AttachmentRow& row);
+
+}  // namespace netctl::cli
