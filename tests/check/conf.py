@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""conf.py BIN_FOLDER: every file of conf/ is good JSON, names executables that we ship, and attaches a container."""
+
+import json
+import os
+import re
+import sys
+
+from sources import ROOT, project_files
+
+sys.path.insert(0, str(ROOT / "tests/support"))
+sys.dont_write_bytecode = True
+os.environ["NETCTL_BIN_DIR"] = os.path.abspath(sys.argv[1])
+
+from lab import Lab, snapshot  # noqa: E402 (needs the two lines above)
+
+VALID_NAME = re.compile(r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")
+
+
+def plugins_of(config):
+    """A .conflist holds a list of plugins, a .conf is a single one."""
+    return config["plugins"] if "plugins" in config else [config]
+
+
+def check_shape(path, config):
+    assert VALID_NAME.match(config["name"]), f"{path}: bad name {config['name']!r}"
+    assert re.match(r"^\d+\.\d+\.\d+$", config["cniVersion"]), f"{path}: bad cniVersion"
+    for plugin in plugins_of(config):
+        for kind in filter(None, [plugin["type"], plugin.get("ipam", {}).get("type")]):
+            program = os.path.join(os.environ["NETCTL_BIN_DIR"], kind)
+            assert os.access(program, os.X_OK), f"{path}: there is no executable {kind}"
+
+
+def check_verbs(lab, path, config):
+    """Every plugin knows the file's version; those that may be asked for their STATUS are ready."""
+    for plugin in plugins_of(config):
+        single = {**plugin, "cniVersion": config["cniVersion"], "name": config["name"]}
+        known = lab.runtime.call(plugin["type"], "VERSION", {"cniVersion": config["cniVersion"]}).expect_ok()
+        versions = known.json["supportedVersions"]
+        assert config["cniVersion"] in versions, f"{path}: {plugin['type']} speaks only {versions}"
+        if tuple(map(int, config["cniVersion"].split("."))) >= (1, 1, 0):
+            lab.runtime.call(plugin["type"], "STATUS", single).expect_ok()
+
+
+def check_attachment(lab, path, config):
+    before = snapshot.capture()
+    container = lab.container("conf-" + re.sub(r"\W", "-", os.path.basename(path)).lower())
+    name = config["name"]
+    lab.runtime.netctl("add", name, container.netns, "--id", container.id).expect_ok()
+    if plugins_of(config)[0]["type"] != "loopback":  # it keeps no records that could be compared
+        lab.runtime.netctl("check", name, container.id).expect_ok()
+    lab.runtime.netctl("del", name, container.id).expect_ok()
+    lab.remove(container)
+    snapshot.assert_same(before)
+
+
+files = project_files(".conflist", ".conf", ".json")
+files = [path for path in files if path.startswith("conf/")]
+assert files, "conf/ is empty"
+names = {}
+with Lab() as lab:
+    os.environ["NETCTL_CONF_DIR"] = str(ROOT / "conf")
+    for path in files:
+        config = json.loads((ROOT / path).read_text())
+        check_shape(path, config)
+        assert names.setdefault(config["name"], path) == path, f"{path} and {names[config['name']]} share a name"
+        check_verbs(lab, path, config)
+        check_attachment(lab, path, config)
+        print(f"{path}: network {config['name']} loaded, attached, checked, detached")
