@@ -4,7 +4,7 @@
 //
 // Lock matrix of the product, in the order in which locks may be taken. Never take an earlier one while holding a later.
 //   attachment  exclusive  ADD, DEL, CHECK of one (network, container, ifname); GC (does not wait)
-//   network     shared     ADD and DEL of attachments       exclusive  making or removing bridge, chains, subnet choice
+//   network     exclusive  making, mending or removing what a network shares: bridge, chains, sysctls
 //   table       shared     batches that add or delete elements          exclusive  making, rebuilding, removing the table
 //   store       exclusive  one transaction (0.1 ms)         shared     reading
 

@@ -24,14 +24,15 @@ std::uint64_t sum_of(std::string_view bytes) {
   return checksum({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
 }
 
-std::string PageFile::read(PageNumber first, std::size_t count) const {
+PageBytes PageFile::read(PageNumber first, std::size_t count) const {
   constexpr PageNumber kGreatest = PageNumber{1} << 40;
   constexpr std::size_t kLongest = std::size_t{1} << 20;
   require(first < kGreatest && count < kLongest, "a page lies outside the file");
-  std::string bytes(count * page_size_, '\0');
-  const ssize_t got = ::pread(fd_, bytes.data(), bytes.size(), static_cast<off_t>(first * page_size_));
+  const std::size_t size = count * page_size_;
+  PageBytes bytes(size);
+  const ssize_t got = ::pread(fd_, bytes.data(), size, static_cast<off_t>(first * page_size_));
   if (got < 0) throw_errno("read the state store", errno, ErrorCode::kIo);
-  require(static_cast<std::size_t>(got) == bytes.size(), "the file is cut off");
+  require(static_cast<std::size_t>(got) == size, "the file is cut off");
   return bytes;
 }
 
@@ -43,16 +44,17 @@ std::pair<MetaPage, std::uint64_t> PageFile::read_meta(PageNumber number) const 
   return {meta, sum_of({reinterpret_cast<const char*>(&meta), sizeof(meta)})};
 }
 
-std::string PageFile::read_node(PageNumber number, PageFlag kind) const {
-  std::string bytes = read(number);
-  require(Page(bytes).number() == number && Page(bytes).flags() == kind, "a page is not what it should be");
+PageBytes PageFile::read_node(PageNumber number, PageFlag kind) const {
+  PageBytes bytes = read(number);
+  const Page page(bytes.view());
+  require(page.number() == number && page.flags() == kind, "a page is not what it should be");
   return bytes;
 }
 
-std::string PageFile::read_run(PageNumber first, std::size_t value_size) const {
+PageBytes PageFile::read_run(PageNumber first, std::size_t value_size) const {
   const std::size_t pages = (Page::kHeaderSize + value_size + page_size_ - 1) / page_size_;
-  std::string bytes = read(first, pages);
-  const Page page(bytes);
+  PageBytes bytes = read(first, pages);
+  const Page page(bytes.view());
   require(page.number() == first && page.flags() == kOverflowPage && page.run_length() == pages,
           "a page is not what it should be");
   return bytes;
@@ -88,9 +90,9 @@ class Examination {
   void examine_page(PageNumber number, unsigned level, const TreeHeader& tree, const Visit& visit) {
     const bool is_leaf = level == tree.depth;
     own(number, 1);
-    const std::string bytes = file_.read_node(number, is_leaf ? kLeafPage : kBranchPage);
-    found_(number, sum_of(bytes));
-    const Page page(bytes);
+    const PageBytes bytes = file_.read_node(number, is_leaf ? kLeafPage : kBranchPage);
+    found_(number, sum_of(bytes.view()));
+    const Page page(bytes.view());
     if (!is_leaf) {
       ++seen_.branch_pages;
       for (std::size_t i = 0; i < page.count(); ++i) examine_page(page.child(i), level + 1, tree, visit);
@@ -108,11 +110,12 @@ class Examination {
   }
 
   void examine_run(const Page& leaf, std::size_t index, const Visit& visit) {
-    const std::string run = file_.read_run(leaf.run(index), leaf.value_size(index));
-    own(leaf.run(index), Page(run).run_length());
-    seen_.overflow_pages += Page(run).run_length();
-    found_(leaf.run(index), sum_of(run));
-    visit(leaf.key(index), Page(run).run_value(leaf.value_size(index)));
+    const PageBytes bytes = file_.read_run(leaf.run(index), leaf.value_size(index));
+    const Page run(bytes.view());
+    own(run.number(), run.run_length());
+    seen_.overflow_pages += run.run_length();
+    found_(run.number(), sum_of(bytes.view()));
+    visit(leaf.key(index), run.run_value(leaf.value_size(index)));
   }
 
   /// A record of the free list: how many, and which.

@@ -1,7 +1,5 @@
 #include "ipam/page_guard_internal.hpp"
 
-#include <algorithm>
-
 #include "base/error.hpp"
 
 namespace netctl::ipam {
@@ -9,11 +7,11 @@ namespace netctl::ipam {
 void PageGuard::begin(bool writable) {
   branches_.clear();
   leaves_.clear();
-  old_pages_.clear();
   sums_.begin();
   const auto [even, sum_of_even] = file_.read_meta(0);
   const auto [odd, sum_of_odd] = file_.read_meta(1);
   meta_ = even.transaction > odd.transaction ? even : odd;
+  old_pages_.assign(meta_.last_page + 1, false);
 
   const PageSums::Header header = sums_.header();
   const bool commit_was_cut_short = header.pending && meta_.transaction == header.transaction;
@@ -30,7 +28,9 @@ void PageGuard::begin(bool writable) {
       throw Damage("a header is not the one that was written");
     }
   }
-  for (const TreeHeader* tree : {&meta_.main, &meta_.free_list}) old_pages_.push_back(tree->root);
+  for (const TreeHeader* tree : {&meta_.main, &meta_.free_list}) {
+    if (tree->root != kNoPage) note_old(tree->root);
+  }
   // Whoever writes takes pages from the free list, and a wrong one there would be one that is in use.
   if (writable && meta_.free_list.root != kNoPage) check_all(meta_.free_list.root, 1, meta_.free_list);
 }
@@ -39,29 +39,29 @@ void PageGuard::compare_sum(PageNumber number, std::string_view bytes) {
   if (sums_.get(number) != sum_of(bytes)) throw Damage("page " + std::to_string(number) + " has a wrong checksum");
 }
 
-const std::string& PageGuard::check_branch(PageNumber number) {
+Page PageGuard::check_branch(PageNumber number) {
   const auto known = branches_.find(number);
-  if (known != branches_.end()) return known->second;
-  std::string bytes = file_.read_node(number, kBranchPage);
-  compare_sum(number, bytes);
-  const Page page(bytes);
-  for (std::size_t i = 0; i < page.count(); ++i) old_pages_.push_back(page.child(i));
-  return branches_.emplace(number, std::move(bytes)).first->second;
+  if (known != branches_.end()) return Page(known->second.view());
+  PageBytes bytes = file_.read_node(number, kBranchPage);
+  compare_sum(number, bytes.view());
+  const Page page(branches_.emplace(number, std::move(bytes)).first->second.view());
+  for (std::size_t i = 0; i < page.count(); ++i) note_old(page.child(i));
+  return page;
 }
 
 void PageGuard::check_leaf(PageNumber number) {
   if (!leaves_.insert(number).second) return;
-  const std::string bytes = file_.read_node(number, kLeafPage);
-  compare_sum(number, bytes);
-  const Page page(bytes);
+  const PageBytes bytes = file_.read_node(number, kLeafPage);
+  compare_sum(number, bytes.view());
+  const Page page(bytes.view());
   for (std::size_t i = 0; i < page.count(); ++i) {
     if (page.has_run(i)) check_run(page.run(i), page.value_size(i));
   }
 }
 
 void PageGuard::check_run(PageNumber first, std::size_t value_size) {
-  compare_sum(first, file_.read_run(first, value_size));
-  old_pages_.push_back(first);
+  compare_sum(first, file_.read_run(first, value_size).view());
+  note_old(first);
 }
 
 std::optional<std::string> PageGuard::check_path(std::string_view key) {
@@ -69,7 +69,7 @@ std::optional<std::string> PageGuard::check_path(std::string_view key) {
   PageNumber number = meta_.main.root;
   if (number == kNoPage) return next_leaf;
   for (unsigned level = 1; level < meta_.main.depth; ++level) {
-    const Page branch(check_branch(number));
+    const Page branch = check_branch(number);
     const std::size_t index = branch.child_for(key);
     if (index + 1 < branch.count()) next_leaf = branch.key(index + 1);
     number = branch.child(index);
@@ -82,7 +82,7 @@ void PageGuard::check_around(std::string_view key) {
   check_path(key);
   PageNumber number = meta_.main.root;
   for (unsigned level = 1; level < meta_.main.depth; ++level) {
-    const Page branch(check_branch(number));
+    const Page branch = check_branch(number);
     const std::size_t index = branch.child_for(key);
     check_leftmost(branch.child(index), level + 1);
     if (index > 0) check_leftmost(branch.child(index - 1), level + 1);
@@ -92,13 +92,13 @@ void PageGuard::check_around(std::string_view key) {
 }
 
 void PageGuard::check_leftmost(PageNumber number, unsigned level) {
-  for (; level < meta_.main.depth; ++level) number = Page(check_branch(number)).child(0);
+  for (; level < meta_.main.depth; ++level) number = check_branch(number).child(0);
   check_leaf(number);
 }
 
 void PageGuard::check_all(PageNumber number, unsigned level, const TreeHeader& tree) {
   if (level == tree.depth) return check_leaf(number);
-  const Page branch(check_branch(number));
+  const Page branch = check_branch(number);
   for (std::size_t i = 0; i < branch.count(); ++i) check_all(branch.child(i), level + 1, tree);
 }
 
@@ -107,7 +107,6 @@ void PageGuard::before_commit() { sums_.set_header(meta_.transaction + 1, true);
 void PageGuard::after_commit() {
   const auto [meta, sum] = file_.read_meta((meta_.transaction + 1) % 2);
   if (meta.transaction != meta_.transaction + 1) return;  // there was nothing to write
-  std::sort(old_pages_.begin(), old_pages_.end());
   for (const TreeHeader* tree : {&meta.main, &meta.free_list}) sum_new(tree->root, 1, *tree);
   sums_.set(meta.number, sum);
   try {
@@ -119,22 +118,25 @@ void PageGuard::after_commit() {
   }
 }
 
-bool PageGuard::is_old(PageNumber number) const {
-  return number == kNoPage || std::binary_search(old_pages_.begin(), old_pages_.end(), number);
+void PageGuard::note_old(PageNumber number) {
+  if (number >= old_pages_.size()) throw Damage("a page points outside the file");
+  old_pages_[number] = true;
 }
+
+bool PageGuard::is_old(PageNumber number) const { return number < old_pages_.size() && old_pages_[number]; }
 
 /// LMDB never writes to a page in use: what a transaction changed is in new pages, and so are all pages above it.
 void PageGuard::sum_new(PageNumber number, unsigned level, const TreeHeader& tree) {
-  if (is_old(number)) return;
+  if (number == kNoPage || is_old(number)) return;
   const bool is_leaf = level == tree.depth;
-  const std::string bytes = file_.read_node(number, is_leaf ? kLeafPage : kBranchPage);
-  sums_.set(number, sum_of(bytes));
-  const Page page(bytes);
+  const PageBytes bytes = file_.read_node(number, is_leaf ? kLeafPage : kBranchPage);
+  sums_.set(number, sum_of(bytes.view()));
+  const Page page(bytes.view());
   for (std::size_t i = 0; i < page.count(); ++i) {
     if (!is_leaf) {
       sum_new(page.child(i), level + 1, tree);
     } else if (page.has_run(i) && !is_old(page.run(i))) {
-      sums_.set(page.run(i), sum_of(file_.read_run(page.run(i), page.value_size(i))));
+      sums_.set(page.run(i), sum_of(file_.read_run(page.run(i), page.value_size(i)).view()));
     }
   }
 }

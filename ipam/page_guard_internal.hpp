@@ -36,21 +36,22 @@ class PageGuard {
 
  private:
   // `level` counts from 1 at the root; leaves are at the tree's depth.
-  const std::string& check_branch(PageNumber number);
+  Page check_branch(PageNumber number);
   void check_leaf(PageNumber number);
   void check_run(PageNumber first, std::size_t value_size);
   void check_all(PageNumber number, unsigned level, const TreeHeader& tree);
   void check_leftmost(PageNumber number, unsigned level);
   void compare_sum(PageNumber number, std::string_view bytes);
   void sum_new(PageNumber number, unsigned level, const TreeHeader& tree);
+  void note_old(PageNumber number);
   [[nodiscard]] bool is_old(PageNumber number) const;
 
   PageFile file_;
   PageSums sums_;
   MetaPage meta_{};
-  std::map<PageNumber, std::string> branches_;  // verified
-  std::set<PageNumber> leaves_;                 // verified
-  std::vector<PageNumber> old_pages_;           // in the trees as they were at the start
+  std::map<PageNumber, PageBytes> branches_;  // verified
+  std::set<PageNumber> leaves_;               // verified
+  std::vector<bool> old_pages_;               // in the trees as they were at the start, as far as looked at
 };
 
 }  // namespace netctl::ipam

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "base/hash.hpp"
 
@@ -30,10 +32,11 @@ PageSums::Chunk& PageSums::chunk(std::uint64_t index) {
   const auto [found, is_new] = chunks_.try_emplace(index);
   Chunk& wanted = found->second;
   if (is_new) {
-    // What lies behind the end of the file reads as zeros, which is no page's checksum in practice.
     const ssize_t got = ::pread(fd_.get(), wanted.slots.data(), sizeof(wanted.slots),
                                 static_cast<off_t>(index * sizeof(wanted.slots)));
     if (got < 0) throw_errno("read " + path_, errno, ErrorCode::kIo);
+    // Zero is no page's checksum in practice.
+    std::fill(wanted.slots.begin() + got / static_cast<ssize_t>(sizeof(std::uint64_t)), wanted.slots.end(), 0);
   }
   return wanted;
 }

@@ -38,7 +38,8 @@ class PageSums {
   static constexpr std::size_t kSlots = 512;
   static constexpr std::size_t kHeaderSlots = 4;
   struct Chunk {
-    std::array<std::uint64_t, kSlots> slots{};
+    Chunk() {}  // not `= default`: the slots would be filled with zeros just before they are read
+    std::array<std::uint64_t, kSlots> slots;  // what the file does not have yet is zero
     bool changed = false;
   };
   Chunk& chunk(std::uint64_t index);

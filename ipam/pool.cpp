@@ -151,7 +151,7 @@ Allocation::Pick Allocation::pick_asked(const RangeSet& set, const IpAddress& ad
   const std::optional<AttachmentKey> holder = find_holder(transaction_, pool_.id, address);
   if (holder && !(is_dead_ && is_dead_(*holder))) {
     throw Error(ErrorCode::kAddressTaken, subject + " is held by " + describe_holder(transaction_, *holder) +
-                                              "; remove that container, or free the address with `netctl ip release`");
+                                              "; remove that container, or ask for another address");
   }
   return {&*range, address, holder};
 }

@@ -62,8 +62,7 @@ std::vector<ipam::AttachmentRecord> find_attachments(const std::optional<std::st
   std::vector<ipam::AttachmentRecord> found;
   for (AttachmentRow& row : list_attachments(network)) {
     const ipam::AttachmentRecord& record = row.record;
-    const bool meant = record.key.container_id.rfind(target, 0) == 0 || record.container_name == target ||
-                       record.netns_path == netns_path(target);
+    const bool meant = is_called(record, target) || record.netns_path == netns_path(target);
     if (meant) found.push_back(std::move(row.record));
   }
   const auto exact = [&target](const ipam::AttachmentRecord& record) { return record.key.container_id == target; };

@@ -27,9 +27,18 @@ std::vector<std::string> ports_of(const ipam::AttachmentRecord& record) {
   return ports;
 }
 
+/// A port on a host address of one family does not lead to the container's address of the other.
+std::vector<IpAddress> reached_by(const ipam::PortRecord& port) {
+  std::vector<IpAddress> targets;
+  for (const IpAddress& target : port.targets) {
+    if (!port.host_ip || port.host_ip->family() == target.family()) targets.push_back(target);
+  }
+  return targets;
+}
+
 nlohmann::json port_json(const ipam::PortRecord& port) {
   nlohmann::json targets = nlohmann::json::array();
-  for (const IpAddress& target : port.targets) targets.push_back(target.to_string());
+  for (const IpAddress& target : reached_by(port)) targets.push_back(target.to_string());
   return {{"hostIP", port.host_ip ? port.host_ip->to_string() : ""},
           {"hostPort", port.host_port},
           {"containerPort", port.container_port},
@@ -43,6 +52,7 @@ nlohmann::json attachment_json(const AttachmentRow& row) {
   for (const ipam::PortRecord& port : row.record.ports) ports.push_back(port_json(port));
   return {{"network", row.record.key.network},   {"containerID", row.record.key.container_id},
           {"ifname", row.record.key.ifname},     {"name", row.record.container_name},
+          {"aliases", aliases_of(row.record)},
           {"addresses", addresses_of(row.record)}, {"ports", ports},
           {"mac", row.record.container_mac},     {"hostInterface", row.record.host_ifname},
           {"bridge", row.record.bridge},         {"netns", row.record.netns_path},
@@ -55,8 +65,10 @@ nlohmann::json network_json(const NetworkRow& row) {
           {"size", row.size},     {"file", row.file}};
 }
 
-bool matches(const ipam::AttachmentRecord& record, const std::string& container) {
-  return record.key.container_id.rfind(container, 0) == 0 || record.container_name == container;
+std::string pool_text(const NetworkRow& row) {
+  if (row.size == 0) return "";
+  const std::string size = row.size == UINT64_MAX ? "2^64" : std::to_string(row.size);
+  return std::to_string(row.leased) + "/" + size;
 }
 
 }  // namespace
@@ -73,8 +85,7 @@ void ls(const Output& output) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const NetworkRow& row : networks) {
-    const std::string use = row.size == 0 ? "" : std::to_string(row.leased) + "/" + std::to_string(row.size);
-    rows.push_back({row.name, row.driver, join(row.subnets), row.bridge, std::to_string(row.containers), use});
+    rows.push_back({row.name, row.driver, join(row.subnets), row.bridge, std::to_string(row.containers), pool_text(row)});
   }
   print(render({"NETWORK", "DRIVER", "SUBNET", "BRIDGE", "CONTAINERS", "POOL"}, rows));
 }
@@ -102,14 +113,14 @@ void port(const Output& output, const std::optional<std::string>& container) {
   std::vector<std::vector<std::string>> rows;
   nlohmann::json list = nlohmann::json::array();
   for (const AttachmentRow& row : list_attachments()) {
-    if (container && !matches(row.record, *container)) continue;
+    if (container && !is_called(row.record, *container)) continue;
     for (const ipam::PortRecord& published : row.record.ports) {
       const std::string id = row.record.key.container_id;
       nlohmann::json entry = port_json(published);
       entry["containerID"] = id;
       entry["name"] = row.record.container_name;
       list.push_back(std::move(entry));
-      for (const IpAddress& target : published.targets) {
+      for (const IpAddress& target : reached_by(published)) {
         rows.push_back({id.substr(0, kShortId), row.record.container_name, engine::to_string(published),
                         target.to_string(), std::to_string(published.container_port)});
       }
@@ -132,7 +143,7 @@ void inspect(const std::string& what) {
     return;
   }
   for (const AttachmentRow& row : list_attachments()) {
-    if (!matches(row.record, what)) continue;
+    if (!is_called(row.record, what)) continue;
     nlohmann::json attachment = attachment_json(row);
     attachment["labels"] = row.record.labels;
     attachment["result"] = row.record.result;

@@ -113,6 +113,16 @@ std::vector<NetworkRow> list_networks(std::vector<std::string>& complaints) {
   return rows;
 }
 
+std::vector<std::string> aliases_of(const ipam::AttachmentRecord& record) {
+  return record.extra.value("aliases", std::vector<std::string>{});
+}
+
+bool is_called(const ipam::AttachmentRecord& record, const std::string& name) {
+  const std::vector<std::string> aliases = aliases_of(record);
+  return record.key.container_id.rfind(name, 0) == 0 || record.container_name == name ||
+         std::find(aliases.begin(), aliases.end(), name) != aliases.end();
+}
+
 std::string state_text(const AttachmentRow& row) {
   return row.unfinished ? "unfinished" : engine::to_string(row.liveness);
 }

@@ -34,6 +34,12 @@ struct NetworkRow {
 /// Configured networks and those in use.
 [[nodiscard]] std::vector<NetworkRow> list_networks(std::vector<std::string>& complaints);
 
+/// Other names that the runtime gave the container on this network.
+[[nodiscard]] std::vector<std::string> aliases_of(const ipam::AttachmentRecord& record);
+
+/// Is `name` the beginning of the container's id, its name, or one of its aliases?
+[[nodiscard]] bool is_called(const ipam::AttachmentRecord& record, const std::string& name);
+
 /// "alive", "dead", "unknown", "unfinished".
 [[nodiscard]] std::string state_text(const AttachmentRow& row);
 

@@ -49,6 +49,10 @@ wait_for() {
   fail "waited in vain for: $*"
 }
 
+is_known_dead() {
+  netctl ps | grep -q dead
+}
+
 # The kernel is done with bringing the link up: its IPv6 address has been found to be nobody else's.
 has_settled() {
   ip -6 addr show dev "$1" | grep -q 'inet6' && ! ip addr show | grep -q tentative

@@ -115,6 +115,7 @@ void check_combinations(const cni::ConfigReader& config, const engine::Attachmen
 }  // namespace
 
 engine::AttachmentRequest read_request(const cni::Invocation& invocation) {
+  invocation.args.reject_unknown({"IP", "MAC"});
   const cni::ConfigReader config(invocation.config, "");
   const cni::RuntimeConfig runtime = cni::read_runtime_config(invocation);
   engine::AttachmentRequest request;
@@ -124,6 +125,7 @@ engine::AttachmentRequest read_request(const cni::Invocation& invocation) {
   request.netns_override = invocation.netns_override;
   request.container_name = runtime.container_name;
   request.labels = runtime.labels;
+  request.aliases = runtime.aliases;
   request.invocation = &invocation;
   refuse_vlan_keys(config);
   read_network(config, request);

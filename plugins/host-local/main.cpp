@@ -14,6 +14,7 @@ namespace {
 constexpr const char* kPart = "host-local";
 
 engine::AttachmentRequest read_request(const cni::Invocation& invocation) {
+  invocation.args.reject_unknown({"IP", "MAC"});  // the main plugin's MAC reaches its IPAM too
   engine::AttachmentRequest request;
   const cni::RuntimeConfig runtime = cni::read_runtime_config(invocation);
   request.key = {invocation.network, invocation.container_id, invocation.ifname};
