@@ -65,7 +65,7 @@ class DriftFinder {
         report(std::string("chain ") + chain.name + " has another type, hook or priority");
       }
     }
-    if (present.count(chain_name(network.network)) == 0) {
+    if (!present.contains(chain_name(network.network))) {
       report("chain " + chain_name(network.network) + " of network " + network.network + " is missing");
     }
   }

@@ -25,7 +25,7 @@ class NftBatch {
   /// What exists already stays as it is: none of the add_* asks for exclusive creation.
   void add_table();
   void add_set(const SetShape& shape);
-  void add_chain(const ChainShape& chain);
+  void add_chain(const ChainShape& shape);
   void add_chain(const std::string& name);
   void add_rule(const RuleBuilder& rule);
   /// Elements with an equal value are left alone; those with another refuse the batch (EEXIST, EBUSY).

@@ -28,21 +28,23 @@ struct PublishedPort {
   std::uint16_t count = 1;
   IpAddress container;
   std::uint16_t container_port = 0;
-  bool masquerade_local = true;  ///< hairpin and localhost work; false leaves the source as it is (portmap's snat: false)
-  std::string comment;           ///< who owns it, for people who read `nft list ruleset`; cut to 120 bytes
+  bool masquerade_local =
+      true;  ///< hairpin and localhost work; false leaves the source as it is (portmap's snat: false)
+  std::string comment;  ///< who owns it, for people who read `nft list ruleset`; cut to 120 bytes
 
   auto operator<=>(const PublishedPort&) const = default;
 };
 
 /// What a network wants, independent of its containers.
 struct NetworkPolicy {
-  std::string network;                       ///< CNI name; chain names are made of its hash
-  std::string link;                          ///< host-side interface (the bridge); empty when nothing depends on one
-  std::vector<IpPrefix> masquerade;          ///< source subnets
-  std::vector<IpPrefix> masquerade_exclude;  ///< destinations that keep the source, besides own subnets and multicast
-  bool publishes = false;           ///< has published ports: hairpin over `link`, guard of 127/8 behind `link`
-  bool isolated = false;            ///< nothing new from other networks of ours or from outside, but to published ports
-  bool internal = false;            ///< nothing leaves the network and nothing enters, but from the host itself
+  std::string network;               ///< CNI name; chain names are made of its hash
+  std::string link;                  ///< host-side interface (the bridge); empty when nothing depends on one
+  std::vector<IpPrefix> masquerade;  ///< source subnets
+  std::vector<IpPrefix>
+      masquerade_exclude;  ///< destinations that keep the source, besides own subnets and multicast
+  bool publishes = false;  ///< has published ports: hairpin over `link`, guard of 127/8 behind `link`
+  bool isolated = false;  ///< nothing new from other networks of ours or from outside, but to published ports
+  bool internal = false;  ///< nothing leaves the network and nothing enters, but from the host itself
 
   [[nodiscard]] bool is_empty() const { return masquerade.empty() && !publishes && !isolated && !internal; }
   auto operator<=>(const NetworkPolicy&) const = default;

@@ -196,7 +196,7 @@ std::vector<PublishedPort> PolicyTable::list_ports() {
     if (!set.is_map() || set.has_verdict) continue;
     for (const Element& element : reader.list_elements(set.id)) {
       PublishedPort port = published_port_of(element);
-      port.masquerade_local = targets.count(target_of(port, 0).key) > 0;
+      port.masquerade_local = targets.contains(target_of(port, 0).key);
       ports.push_back(std::move(port));
     }
   }

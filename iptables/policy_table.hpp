@@ -43,7 +43,8 @@ class PolicyTable {
 
   /// What of this should be there and is not, or is different, one line each; empty = all is there. Looks up by key
   /// (NFT_MSG_GETSETELEM); changes nothing.
-  [[nodiscard]] std::vector<std::string> find_drift(const NetworkPolicy& network, std::span<const PublishedPort> ports);
+  [[nodiscard]] std::vector<std::string> find_drift(const NetworkPolicy& network,
+                                                    std::span<const PublishedPort> ports);
 
   /// All published ports that the table holds (a dump; for gc and doctor). Empty when there is no table.
   [[nodiscard]] std::vector<PublishedPort> list_ports();

@@ -12,65 +12,50 @@ IpPrefix prefix(const char* text) { return IpPrefix::parse(text).value(); }
 /// connection tracking and before any address translation.
 void add_guard(std::vector<RuleBuilder>& rules) {
   const IpPrefix loopback = prefix("127.0.0.0/8");
-  rules.push_back(RuleBuilder(kRawGuard));
-  rules.back().match_destination(loopback).match_incoming_link(SetId::kGuardedLinks).drop();
-  rules.push_back(RuleBuilder(kRawGuard));
-  rules.back().match_source(loopback).match_incoming_link(SetId::kGuardedLinks).drop();
+  rules.emplace_back(kRawGuard).match_destination(loopback).match_incoming_link(SetId::kGuardedLinks).drop();
+  rules.emplace_back(kRawGuard).match_source(loopback).match_incoming_link(SetId::kGuardedLinks).drop();
 }
 
 void add_publish(std::vector<RuleBuilder>& rules) {
-  rules.push_back(RuleBuilder(kPrerouting));
-  rules.back().jump(kUserPrerouting);
+  rules.emplace_back(kPrerouting).jump(kUserPrerouting);
   // A port published on 127.0.0.1 is for this host: translation here would come before the kernel sees that a packet from
   // outside has no business with that address.
-  rules.push_back(RuleBuilder(kPrerouting));
-  rules.back().match_destination(prefix("127.0.0.0/8")).return_to_caller();
+  rules.emplace_back(kPrerouting).match_destination(prefix("127.0.0.0/8")).return_to_caller();
   // The kernel sends nothing from ::1 to another interface: translated, a connection to it would hang. Left alone it is
   // refused at once, and who asked for "localhost" goes on to 127.0.0.1.
   for (const char* chain : {kPrerouting, kOutput}) {
-    rules.push_back(RuleBuilder(chain));
-    rules.back().match_destination(prefix("::1/128")).return_to_caller();
+    rules.emplace_back(chain).match_destination(prefix("::1/128")).return_to_caller();
   }
   // Packets that only pass through keep their destination, whatever their port (CVE-2025-67499).
   for (const char* chain : {kPrerouting, kOutput}) {
-    rules.push_back(RuleBuilder(chain));
-    rules.back().match_local_destination().jump(kPublish);
+    rules.emplace_back(chain).match_local_destination().jump(kPublish);
   }
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     for (const bool with_host_ip : {true, false}) {
       for (const bool ranges : {false, true}) {
-        rules.push_back(RuleBuilder(kPublish));
-        rules.back().translate_destination(family, publish_map(family, with_host_ip, ranges));
+        rules.emplace_back(kPublish).translate_destination(family, publish_map(family, with_host_ip, ranges));
       }
     }
   }
 }
 
 void add_source_translation(std::vector<RuleBuilder>& rules) {
-  rules.push_back(RuleBuilder(kPostrouting));
-  rules.back().match_translated_destination().jump(kPublished);
+  rules.emplace_back(kPostrouting).match_translated_destination().jump(kPublished);
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
-    rules.push_back(RuleBuilder(kPostrouting));
-    rules.back().look_up_source(family, masquerade_map(family));
+    rules.emplace_back(kPostrouting).look_up_source(family, masquerade_map(family));
   }
-  rules.push_back(RuleBuilder(kPublished));
-  rules.back()
+  rules.emplace_back(kPublished)
       .match_links(SetId::kSameLinks)
       .jump(kMasqueradePublished)
       .comment("hairpin: answers must come back here");
-  rules.push_back(RuleBuilder(kPublished));
-  rules.back().match_source(prefix("127.0.0.0/8")).jump(kMasqueradePublished);
+  rules.emplace_back(kPublished).match_source(prefix("127.0.0.0/8")).jump(kMasqueradePublished);
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
-    rules.push_back(RuleBuilder(kMasqueradePublished));
-    rules.back().match_target(family, published_targets(family)).masquerade();
+    rules.emplace_back(kMasqueradePublished).match_target(family, published_targets(family)).masquerade();
   }
 }
 
 void add_forward(std::vector<RuleBuilder>& rules) {
-  const auto rule = [&rules]() -> RuleBuilder& {
-    rules.push_back(RuleBuilder(kForward));
-    return rules.back();
-  };
+  const auto rule = [&rules]() -> RuleBuilder& { return rules.emplace_back(kForward); };
   rule().jump(kUserForward);
   // "accept" ends this chain only: other tables still decide.
   rule().match_known_connection().accept();
@@ -102,14 +87,11 @@ std::vector<RuleBuilder> network_rules(const NetworkPolicy& network) {
   kept.insert(kept.end(), network.masquerade_exclude.begin(), network.masquerade_exclude.end());
   const std::string chain = chain_name(network.network);
   // With br_netfilter a hairpin stays inside the bridge, and the packet does not tell any more where it came in.
-  rules.push_back(RuleBuilder(chain));
-  rules.back().match_translated_destination().jump(kMasqueradePublished);
+  rules.emplace_back(chain).match_translated_destination().jump(kMasqueradePublished);
   for (const IpPrefix& destination : kept) {
-    rules.push_back(RuleBuilder(chain));
-    rules.back().match_destination(destination).return_to_caller();
+    rules.emplace_back(chain).match_destination(destination).return_to_caller();
   }
-  rules.push_back(RuleBuilder(chain));
-  rules.back().masquerade();
+  rules.emplace_back(chain).masquerade();
   return rules;
 }
 

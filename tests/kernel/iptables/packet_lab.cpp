@@ -63,14 +63,16 @@ bool becomes_ready(int fd, short events) {
   return ::poll(&waiting, 1, kPatienceMs) == 1;
 }
 
-bool connects(const SocketAddress& address, UniqueFd& fd) {
+/// 0, the errno with which the connection was refused, or ETIMEDOUT when nobody answered.
+int try_to_connect(const SocketAddress& address, UniqueFd& fd) {
   fd = open_tcp(address);
-  if (::connect(fd.get(), address.get(), address.size) == 0) return true;
-  if (errno != EINPROGRESS || !becomes_ready(fd.get(), POLLOUT)) return false;
+  if (::connect(fd.get(), address.get(), address.size) == 0) return 0;
+  if (errno != EINPROGRESS) return errno;
+  if (!becomes_ready(fd.get(), POLLOUT)) return ETIMEDOUT;
   int failure = 0;
   socklen_t size = sizeof failure;
   ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &failure, &size);
-  return failure == 0;
+  return failure;
 }
 
 /// The kernel tells a new link's peers that it is up only once a second, and drops what is sent before.
@@ -108,9 +110,10 @@ std::string Listener::next_client() {
 std::string PacketLab::connect(const netlink::Netns& netns, const char* address, unsigned port,
                                Listener& server) {
   UniqueFd fd;
-  bool is_connected = false;
-  netns.run([&] { is_connected = connects(socket_address(address, port), fd); });
-  return is_connected ? server.next_client() : "none";
+  int failure = 0;
+  netns.run([&] { failure = try_to_connect(socket_address(address, port), fd); });
+  if (failure == ECONNREFUSED) return "refused";
+  return failure == 0 ? server.next_client() : "none";
 }
 
 void PacketLab::ip(const netlink::Netns& netns, const std::string& arguments) {

@@ -30,8 +30,8 @@ class PacketLab : public PolicyTableTest {
  protected:
   void SetUp() override;
 
-  /// Connects from `netns` to address and port, and tells which source address the server saw; "none" when the
-  /// connection did not come about within a third of a second.
+  /// Connects from `netns` to address and port, and tells which source address the server saw; "refused" when nobody
+  /// listens where the packet went, "none" when there was no answer within a third of a second.
   static std::string connect(const netlink::Netns& netns, const char* address, unsigned port,
                              Listener& server);
 

@@ -1,7 +1,5 @@
 // Published ports, with packets.
 
-#include <chrono>
-
 #include "tests/kernel/iptables/packet_lab.hpp"
 
 namespace netctl::iptables {
@@ -17,23 +15,23 @@ std::vector<PublishedPort> web_ports() {
 TEST_F(PacketLab, PublishedPortIsReachedFromOutside) {
   Listener web4(web(), "10.88.0.2", 80);
   Listener web6(web(), "fd00:88::2", 80);
-  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "none") << "nothing is published yet";
+  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "refused") << "nothing is published yet";
   install(lab0(), web_ports());
   EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "203.0.113.2")
       << "the client's own address is seen";
   EXPECT_EQ(connect(outside(), "198.51.100.1", 8080, web4), "203.0.113.2") << "on every address of the host";
   EXPECT_EQ(connect(outside(), "2001:db8::1", 8080, web6), "2001:db8::2");
-  EXPECT_EQ(connect(outside(), "203.0.113.1", 8081, web4), "none");
+  EXPECT_EQ(connect(outside(), "203.0.113.1", 8081, web4), "refused");
   table().withdraw(web_ports());
-  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "none");
-  EXPECT_EQ(connect(outside(), "2001:db8::1", 8080, web6), "none");
+  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "refused");
+  EXPECT_EQ(connect(outside(), "2001:db8::1", 8080, web6), "refused");
 }
 
 TEST_F(PacketLab, PortOfOneHostAddressIsReachedThereOnly) {
   Listener web4(web(), "10.88.0.2", 80);
   install(lab0(), {port(Protocol::kTcp, "203.0.113.1", 8080, "10.88.0.2", 80)});
   EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "203.0.113.2");
-  EXPECT_EQ(connect(outside(), "198.51.100.1", 8080, web4), "none");
+  EXPECT_EQ(connect(outside(), "198.51.100.1", 8080, web4), "refused");
 }
 
 TEST_F(PacketLab, OneHostAddressComesBeforeEveryAddress) {
@@ -55,7 +53,7 @@ TEST_F(PacketLab, RangesKeepTheirDistance) {
   EXPECT_EQ(connect(outside(), "203.0.113.1", 9002, kept), "203.0.113.2");
   EXPECT_EQ(connect(outside(), "2001:db8::1", 9001, kept6), "2001:db8::2");
   EXPECT_EQ(connect(outside(), "203.0.113.1", 7001, shifted), "203.0.113.2");
-  EXPECT_EQ(connect(outside(), "203.0.113.1", 9003, kept), "none");
+  EXPECT_EQ(connect(outside(), "203.0.113.1", 9003, kept), "refused");
 }
 
 TEST_F(PacketLab, HairpinComesFromTheHost) {
@@ -90,17 +88,14 @@ TEST_F(PacketLab, HostReachesPortsPublishedOnLoopback) {
   Listener web4(web(), "10.88.0.2", 80);
   install(lab0(), {port(Protocol::kTcp, "127.0.0.1", 8080, "10.88.0.2", 80)});
   EXPECT_EQ(connect(host(), "127.0.0.1", 8080, web4), "10.88.0.1");
-  EXPECT_EQ(connect(host(), "203.0.113.1", 8080, web4), "none");
-  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "none");
+  EXPECT_EQ(connect(host(), "203.0.113.1", 8080, web4), "refused");
+  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "refused");
 }
 
 TEST_F(PacketLab, LoopbackOfIpv6RefusesAtOnce) {
   Listener web6(web(), "fd00:88::2", 80);
   install(lab0(), web_ports());
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_EQ(connect(host(), "::1", 8080, web6), "none");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(300))
-      << "who tries it next to 127.0.0.1";
+  EXPECT_EQ(connect(host(), "::1", 8080, web6), "refused") << "so that a client goes on to 127.0.0.1";
 }
 
 TEST_F(PacketLab, HairpinInsideABridgeThatNetfilterSees) {
@@ -153,7 +148,7 @@ TEST_F(PacketLab, OperatorsRuleComesBeforePublishing) {
   Listener web4(web(), "10.88.0.2", 80);
   install(lab0(), web_ports());
   nft("add rule inet netctl user-prerouting ip saddr 203.0.113.2 accept");
-  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "none");
+  EXPECT_EQ(connect(outside(), "203.0.113.1", 8080, web4), "refused");
 }
 
 }  // namespace
