@@ -62,6 +62,7 @@ class Error : public std::exception {
 [[nodiscard]] std::string errno_text(int sys_errno);
 
 /// Throws kKernel (or `code`) for a failed system call: "<doing>: <errno text>".
-[[noreturn]] void throw_errno(std::string_view doing, int sys_errno = errno, ErrorCode code = ErrorCode::kKernel);
+[[noreturn]] void throw_errno(std::string_view doing, int sys_errno = errno,
+                              ErrorCode code = ErrorCode::kKernel);
 
 }  // namespace netctl

@@ -1,9 +1,9 @@
 #include "base/hash.hpp"
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <cstring>
+
+#include <xxhash.h>
 
 namespace netctl {
 
@@ -38,6 +38,8 @@ Hash128 hash_parts(std::initializer_list<std::string_view> parts) {
   return result;
 }
 
-std::uint64_t checksum(std::span<const std::uint8_t> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+std::uint64_t checksum(std::span<const std::uint8_t> bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 }  // namespace netctl

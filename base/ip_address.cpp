@@ -71,7 +71,8 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
   const std::string_view digits = text.substr(slash + 1);
   unsigned length = 0;
   const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  const bool plain_number = failure == std::errc{} && end == digits.data() + digits.size() && digits.size() <= 3;
+  const bool plain_number =
+      failure == std::errc{} && end == digits.data() + digits.size() && digits.size() <= 3;
   if (!address || !plain_number || length > address->bits()) return std::nullopt;
   return IpPrefix{*address, static_cast<std::uint8_t>(length)};
 }
@@ -92,7 +93,8 @@ IpAddress IpPrefix::last() const {
 }
 
 bool IpPrefix::contains(const IpAddress& other) const {
-  return other.family() == address.family() && (other.number() & ~host_mask(address, length)) == first().number();
+  return other.family() == address.family() &&
+         (other.number() & ~host_mask(address, length)) == first().number();
 }
 
 std::string IpPrefix::to_string() const { return address.to_string() + "/" + std::to_string(length); }

@@ -35,7 +35,9 @@ class IpAddress {
   /// AF_INET or AF_INET6.
   [[nodiscard]] std::uint8_t af() const noexcept;
   /// Network order; 4 or 16 bytes.
-  [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept { return {bytes_.data(), is_v4() ? 4U : 16U}; }
+  [[nodiscard]] std::span<const std::uint8_t> bytes() const noexcept {
+    return {bytes_.data(), is_v4() ? 4U : 16U};
+  }
   [[nodiscard]] uint128 number() const noexcept;
   [[nodiscard]] std::string to_string() const;
 
@@ -60,7 +62,9 @@ struct IpPrefix {
   [[nodiscard]] IpAddress first() const;                                ///< the network address itself
   [[nodiscard]] IpAddress last() const;                                 ///< the broadcast address, for IPv4
   [[nodiscard]] bool contains(const IpAddress& other) const;
-  [[nodiscard]] bool overlaps(const IpPrefix& other) const { return contains(other.first()) || other.contains(first()); }
+  [[nodiscard]] bool overlaps(const IpPrefix& other) const {
+    return contains(other.first()) || other.contains(first());
+  }
   [[nodiscard]] bool has_host_bits() const { return first() != address; }
   [[nodiscard]] std::string to_string() const;
 

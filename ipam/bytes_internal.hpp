@@ -35,7 +35,9 @@ class ByteWriter {
     number(static_cast<std::uint8_t>(address.bytes().size()));
     return raw(address.bytes());
   }
-  ByteWriter& owner(const AttachmentKey& key) { return text(key.network).text(key.container_id).text(key.ifname); }
+  ByteWriter& owner(const AttachmentKey& key) {
+    return text(key.network).text(key.container_id).text(key.ifname);
+  }
 
   [[nodiscard]] std::string take() { return std::move(bytes_); }
 

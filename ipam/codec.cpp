@@ -63,7 +63,9 @@ std::vector<IpAddress> addresses_of(const Json& array) {
 }
 
 Json lease_json(const LeaseRecord& lease) {
-  return {{"address", lease.address.to_string()}, {"gateway", optional_address(lease.gateway)}, {"pool", lease.pool}};
+  return {{"address", lease.address.to_string()},
+          {"gateway", optional_address(lease.gateway)},
+          {"pool", lease.pool}};
 }
 
 LeaseRecord lease_of(const Json& object) {
@@ -231,7 +233,8 @@ NetworkRecord decode_network(const std::string& bytes) {
 }
 
 std::string encode(const ReservationRecord& record) {
-  return to_bytes({{"network", record.network}, {"name", record.name}, {"addresses", addresses(record.addresses)}});
+  return to_bytes(
+      {{"network", record.network}, {"name", record.name}, {"addresses", addresses(record.addresses)}});
 }
 
 ReservationRecord decode_reservation(const std::string& bytes) {
@@ -266,7 +269,8 @@ std::string unseal(const std::string& key, std::string_view sealed) {
   const std::string_view value = sealed.substr(sizeof(version) + sizeof(sum));
   if (sum != record_checksum(key, version, value)) throw damaged("wrong checksum");
   if (version > kRecordVersion) {
-    throw Error(ErrorCode::kIo, "the state store holds records of a newer netctl; install that version again");
+    throw Error(ErrorCode::kIo,
+                "the state store holds records of a newer netctl; install that version again");
   }
   return std::string(value);
 }

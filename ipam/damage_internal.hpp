@@ -8,7 +8,8 @@ namespace netctl::ipam {
 /// one whose transaction happens to be open around it) puts its file aside and answers with a plain kStoreDamaged.
 class Damage : public Error {
  public:
-  explicit Damage(std::string what) : Error(ErrorCode::kStoreDamaged, "the state store is damaged", std::move(what)) {}
+  explicit Damage(std::string what)
+      : Error(ErrorCode::kStoreDamaged, "the state store is damaged", std::move(what)) {}
 };
 
 }  // namespace netctl::ipam

@@ -1,10 +1,10 @@
 #pragma once
 // LMDB's values and errors in our terms.
 
-#include <lmdb.h>
-
 #include <string>
 #include <string_view>
+
+#include <lmdb.h>
 
 #include "base/error.hpp"
 #include "ipam/damage_internal.hpp"
@@ -12,7 +12,9 @@
 namespace netctl::ipam {
 
 /// LMDB does not write through it; its C interface just has no const.
-inline MDB_val lmdb_value(const std::string& bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
+inline MDB_val lmdb_value(const std::string& bytes) {
+  return {bytes.size(), const_cast<char*>(bytes.data())};
+}
 
 inline std::string_view lmdb_view(const MDB_val& value) {
   return {static_cast<const char*>(value.mv_data), value.mv_size};
@@ -28,8 +30,8 @@ inline void check_lmdb(int result, const char* doing) {
       throw Error(ErrorCode::kIo, "the state store has reached its greatest size; run `netctl gc`", details);
     case ENOSPC:
     case EDQUOT:
-      throw Error(ErrorCode::kIo, "no space is left for the state store; make room in its file system", details,
-                  sys_errno);
+      throw Error(ErrorCode::kIo, "no space is left for the state store; make room in its file system",
+                  details, sys_errno);
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_CURSOR_FULL:
@@ -40,7 +42,8 @@ inline void check_lmdb(int result, const char* doing) {
     case MDB_INCOMPATIBLE:
       throw Damage(std::string("cannot ") + doing + ": " + details);
     default:
-      throw Error(ErrorCode::kIo, std::string("the state store cannot ") + doing + ": " + details, details, sys_errno);
+      throw Error(ErrorCode::kIo, std::string("the state store cannot ") + doing + ": " + details, details,
+                  sys_errno);
   }
 }
 

@@ -34,7 +34,12 @@ struct MetaPage {
   std::uint64_t transaction;
 };
 
-enum PageFlag : std::uint16_t { kBranchPage = 0x01, kLeafPage = 0x02, kOverflowPage = 0x04, kMetaPage = 0x08 };
+enum PageFlag : std::uint16_t {
+  kBranchPage = 0x01,
+  kLeafPage = 0x02,
+  kOverflowPage = 0x04,
+  kMetaPage = 0x08
+};
 
 /// One page of a tree, or the first of a run that holds one big value. Every access is checked: Damage.
 class Page {
@@ -52,6 +57,13 @@ class Page {
     if (end < kHeaderSize || end > bytes_.size()) throw Damage("a page has an impossible table of contents");
     return (end - kHeaderSize) / sizeof(std::uint16_t);
   }
+  /// Bytes that are in use, of all of the page.
+  [[nodiscard]] std::size_t used() const {
+    const auto lower = at<std::uint16_t>(12);
+    const auto upper = at<std::uint16_t>(14);
+    if (upper < lower || upper > bytes_.size()) throw Damage("a page has an impossible table of contents");
+    return bytes_.size() - (std::size_t{upper} - lower);
+  }
   [[nodiscard]] std::string_view key(std::size_t index) const {
     const std::size_t node = node_at(index);
     return part(node + kNodeHeaderSize, at<std::uint16_t>(node + 6));
@@ -62,7 +74,9 @@ class Page {
     return PageNumber{at<std::uint32_t>(node)} | PageNumber{at<std::uint16_t>(node + 4)} << 32;
   }
   /// Of a leaf: does the value lie in a run of pages of its own?
-  [[nodiscard]] bool has_run(std::size_t index) const { return (at<std::uint16_t>(node_at(index) + 4) & 1) != 0; }
+  [[nodiscard]] bool has_run(std::size_t index) const {
+    return (at<std::uint16_t>(node_at(index) + 4) & 1) != 0;
+  }
   [[nodiscard]] PageNumber run(std::size_t index) const {
     return at<PageNumber>(node_at(index) + kNodeHeaderSize + key(index).size());
   }

@@ -1,5 +1,3 @@
-#include "ipam/page_file_internal.hpp"
-
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "ipam/codec.hpp"
+#include "ipam/page_file_internal.hpp"
 
 namespace netctl::ipam {
 namespace {
@@ -64,7 +63,8 @@ namespace {
 
 class Examination {
  public:
-  Examination(const PageFile& file, const MetaPage& meta, const std::function<void(PageNumber, std::uint64_t)>& found)
+  Examination(const PageFile& file, const MetaPage& meta,
+              const std::function<void(PageNumber, std::uint64_t)>& found)
       : file_(file), meta_(meta), found_(found), owned_(meta.last_page + 1) {}
 
   void run() {
@@ -73,7 +73,8 @@ class Examination {
       last_key_ = key;
       (void)unseal(last_key_, value);
     });
-    examine_tree(meta_.free_list, [this](std::string_view, std::string_view value) { own_free_pages(value); });
+    examine_tree(meta_.free_list,
+                 [this](std::string_view, std::string_view value) { own_free_pages(value); });
   }
 
  private:

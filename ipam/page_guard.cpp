@@ -1,12 +1,12 @@
-#include "ipam/page_guard_internal.hpp"
-
 #include "base/error.hpp"
+#include "ipam/page_guard_internal.hpp"
 
 namespace netctl::ipam {
 
 void PageGuard::begin(bool writable) {
   branches_.clear();
   leaves_.clear();
+  added_ = removed_ = 0;
   sums_.begin();
   const auto [even, sum_of_even] = file_.read_meta(0);
   const auto [odd, sum_of_odd] = file_.read_meta(1);
@@ -36,7 +36,8 @@ void PageGuard::begin(bool writable) {
 }
 
 void PageGuard::compare_sum(PageNumber number, std::string_view bytes) {
-  if (sums_.get(number) != sum_of(bytes)) throw Damage("page " + std::to_string(number) + " has a wrong checksum");
+  if (sums_.get(number) != sum_of(bytes))
+    throw Damage("page " + std::to_string(number) + " has a wrong checksum");
 }
 
 Page PageGuard::check_branch(PageNumber number) {
@@ -49,14 +50,16 @@ Page PageGuard::check_branch(PageNumber number) {
   return page;
 }
 
-void PageGuard::check_leaf(PageNumber number) {
-  if (!leaves_.insert(number).second) return;
+std::size_t PageGuard::check_leaf(PageNumber number) {
+  const auto [known, is_new] = leaves_.try_emplace(number);
+  if (!is_new) return known->second;
   const PageBytes bytes = file_.read_node(number, kLeafPage);
   compare_sum(number, bytes.view());
   const Page page(bytes.view());
   for (std::size_t i = 0; i < page.count(); ++i) {
     if (page.has_run(i)) check_run(page.run(i), page.value_size(i));
   }
+  return known->second = page.used();
 }
 
 void PageGuard::check_run(PageNumber first, std::size_t value_size) {
@@ -66,22 +69,46 @@ void PageGuard::check_run(PageNumber first, std::size_t value_size) {
 
 std::optional<std::string> PageGuard::check_path(std::string_view key) {
   std::optional<std::string> next_leaf;
-  PageNumber number = meta_.main.root;
-  if (number == kNoPage) return next_leaf;
-  for (unsigned level = 1; level < meta_.main.depth; ++level) {
-    const Page branch = check_branch(number);
-    const std::size_t index = branch.child_for(key);
-    if (index + 1 < branch.count()) next_leaf = branch.key(index + 1);
-    number = branch.child(index);
-  }
-  check_leaf(number);
+  check_way(key, &next_leaf);
   return next_leaf;
 }
 
-void PageGuard::check_around(std::string_view key) {
-  check_path(key);
+std::size_t PageGuard::check_way(std::string_view key, std::optional<std::string>* next_leaf) {
   PageNumber number = meta_.main.root;
+  if (number == kNoPage) return 0;
   for (unsigned level = 1; level < meta_.main.depth; ++level) {
+    const Page branch = check_branch(number);
+    const std::size_t index = branch.child_for(key);
+    if (next_leaf != nullptr && index + 1 < branch.count()) *next_leaf = branch.key(index + 1);
+    number = branch.child(index);
+  }
+  return check_leaf(number);
+}
+
+namespace {
+
+/// What LMDB needs beside key and value of a record, generously.
+constexpr std::size_t kOverhead = 16;
+
+}  // namespace
+
+void PageGuard::check_for_put(std::string_view key, std::size_t size) {
+  added_ += size + kOverhead;
+  check_way(key, nullptr);
+}
+
+void PageGuard::check_for_erase(std::string_view key, std::size_t size) {
+  removed_ += size + kOverhead;
+  const std::size_t used = check_way(key, nullptr);
+  // LMDB merges pages of which less than a quarter is used. A page that was split in this transaction may be one.
+  const bool may_have_been_split = used + added_ > page_size_;
+  const bool may_be_merged = used < removed_ + page_size_ / 3;
+  if (may_have_been_split || may_be_merged) check_beside(key);
+}
+
+void PageGuard::check_beside(std::string_view key) {
+  PageNumber number = meta_.main.root;
+  for (unsigned level = 1; number != kNoPage && level < meta_.main.depth; ++level) {
     const Page branch = check_branch(number);
     const std::size_t index = branch.child_for(key);
     check_leftmost(branch.child(index), level + 1);
@@ -97,7 +124,10 @@ void PageGuard::check_leftmost(PageNumber number, unsigned level) {
 }
 
 void PageGuard::check_all(PageNumber number, unsigned level, const TreeHeader& tree) {
-  if (level == tree.depth) return check_leaf(number);
+  if (level == tree.depth) {
+    check_leaf(number);
+    return;
+  }
   const Page branch = check_branch(number);
   for (std::size_t i = 0; i < branch.count(); ++i) check_all(branch.child(i), level + 1, tree);
 }

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,7 +18,7 @@ class PageGuard {
  public:
   /// `fd` is LMDB's own and has to outlive this.
   PageGuard(int fd, std::size_t page_size, const std::string& sums_path, const std::string& boot_id)
-      : file_(fd, page_size), sums_(sums_path, boot_id) {}
+      : page_size_(page_size), file_(fd, page_size), sums_(sums_path, boot_id) {}
 
   // All errors: Damage, kIo. All to be called with the store lock held.
 
@@ -28,8 +27,10 @@ class PageGuard {
   void begin(bool writable);
   /// Checks the pages on the way to `key`. The key with which the next leaf begins, if there is one.
   std::optional<std::string> check_path(std::string_view key);
-  /// And the pages beside the way, which LMDB looks at when it removes something.
-  void check_around(std::string_view key);
+  /// The same before a record of `size` bytes (key and value) is written.
+  void check_for_put(std::string_view key, std::size_t size);
+  /// And before one is erased: LMDB looks at the pages beside the way too when that leaves a page nearly empty.
+  void check_for_erase(std::string_view key, std::size_t size);
   void before_commit();
   /// Also to be called when nothing was written.
   void after_commit();
@@ -37,7 +38,10 @@ class PageGuard {
  private:
   // `level` counts from 1 at the root; leaves are at the tree's depth.
   Page check_branch(PageNumber number);
-  void check_leaf(PageNumber number);
+  /// How many bytes of it are used.
+  std::size_t check_leaf(PageNumber number);
+  std::size_t check_way(std::string_view key, std::optional<std::string>* next_leaf);
+  void check_beside(std::string_view key);
   void check_run(PageNumber first, std::size_t value_size);
   void check_all(PageNumber number, unsigned level, const TreeHeader& tree);
   void check_leftmost(PageNumber number, unsigned level);
@@ -46,11 +50,13 @@ class PageGuard {
   void note_old(PageNumber number);
   [[nodiscard]] bool is_old(PageNumber number) const;
 
+  std::size_t page_size_;
   PageFile file_;
   PageSums sums_;
   MetaPage meta_{};
   std::map<PageNumber, PageBytes> branches_;  // verified
-  std::set<PageNumber> leaves_;               // verified
+  std::map<PageNumber, std::size_t> leaves_;  // verified -> bytes used
+  std::size_t added_ = 0, removed_ = 0;       // bytes, by this transaction
   std::vector<bool> old_pages_;               // in the trees as they were at the start, as far as looked at
 };
 

@@ -1,5 +1,3 @@
-#include "ipam/page_sums_internal.hpp"
-
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -7,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "ipam/page_sums_internal.hpp"
 
 namespace netctl::ipam {
 namespace {
@@ -36,7 +35,8 @@ PageSums::Chunk& PageSums::chunk(std::uint64_t index) {
                                 static_cast<off_t>(index * sizeof(wanted.slots)));
     if (got < 0) throw_errno("read " + path_, errno, ErrorCode::kIo);
     // Zero is no page's checksum in practice.
-    std::fill(wanted.slots.begin() + got / static_cast<ssize_t>(sizeof(std::uint64_t)), wanted.slots.end(), 0);
+    std::fill(wanted.slots.begin() + got / static_cast<ssize_t>(sizeof(std::uint64_t)), wanted.slots.end(),
+              0);
   }
   return wanted;
 }
@@ -72,16 +72,20 @@ void PageSums::set(PageNumber page, std::uint64_t sum) {
   const std::uint64_t slot = page + kHeaderSlots;
   Chunk& changing = chunk(slot / kSlots);
   changing.slots[slot % kSlots] = sum;
-  changing.changed = true;
+  changing.changed_from = std::min(changing.changed_from, slot % kSlots);
+  changing.changed_to = std::max(changing.changed_to, slot % kSlots + 1);
 }
 
 void PageSums::flush() {
   for (auto& [index, each] : chunks_) {
-    if (!each.changed) continue;
+    if (each.changed_from >= each.changed_to) continue;
+    const std::size_t size = (each.changed_to - each.changed_from) * sizeof(std::uint64_t);
+    const std::size_t offset = (index * kSlots + each.changed_from) * sizeof(std::uint64_t);
     const ssize_t put =
-        ::pwrite(fd_.get(), each.slots.data(), sizeof(each.slots), static_cast<off_t>(index * sizeof(each.slots)));
-    if (put != static_cast<ssize_t>(sizeof(each.slots))) throw_errno("write " + path_, errno, ErrorCode::kIo);
-    each.changed = false;
+        ::pwrite(fd_.get(), each.slots.data() + each.changed_from, size, static_cast<off_t>(offset));
+    if (put != static_cast<ssize_t>(size)) throw_errno("write " + path_, errno, ErrorCode::kIo);
+    each.changed_from = kSlots;
+    each.changed_to = 0;
   }
 }
 

@@ -18,7 +18,8 @@ class PageSums {
   struct Header {
     std::uint64_t transaction = 0;
     bool pending = false;
-    bool valid = false;  ///< false: new, of an earlier boot (only the page cache keeps the two files in step), or damaged
+    bool valid =
+        false;  ///< false: new, of an earlier boot (only the page cache keeps the two files in step), or damaged
   };
 
   /// Errors: kIo.
@@ -39,8 +40,8 @@ class PageSums {
   static constexpr std::size_t kHeaderSlots = 4;
   struct Chunk {
     Chunk() {}  // not `= default`: the slots would be filled with zeros just before they are read
-    std::array<std::uint64_t, kSlots> slots;  // what the file does not have yet is zero
-    bool changed = false;
+    std::array<std::uint64_t, kSlots> slots;            // what the file does not have yet is zero
+    std::size_t changed_from = kSlots, changed_to = 0;  // slots that the file does not have yet
   };
   Chunk& chunk(std::uint64_t index);
   [[nodiscard]] std::uint64_t header_sum(const Chunk& first) const;

@@ -19,14 +19,16 @@ bool lies_in(const Range& range, const IpAddress& address) {
 std::string describe_holder(const Transaction& transaction, const AttachmentKey& holder) {
   const std::optional<AttachmentRecord> record = transaction.find_attachment(holder);
   const bool named = record && !record->container_name.empty();
-  return "container " + (named ? record->container_name + " (" + holder.container_id + ")" : holder.container_id) +
+  return "container " +
+         (named ? record->container_name + " (" + holder.container_id + ")" : holder.container_id) +
          " (interface " + holder.ifname + ") of network " + holder.network;
 }
 
 /// One call of allocate(): picks for every set first and writes last.
 class Allocation {
  public:
-  Allocation(Transaction& transaction, const PoolConfig& pool, const AllocationRequest& request, const IsDead& is_dead)
+  Allocation(Transaction& transaction, const PoolConfig& pool, const AllocationRequest& request,
+             const IsDead& is_dead)
       : transaction_(transaction),
         pool_(pool),
         request_(request),
@@ -60,12 +62,14 @@ class Allocation {
 };
 
 /// The addresses that the pool's index holds for an owner.
-std::vector<IpAddress> load_owned(const Transaction& transaction, const PoolId& pool, const AttachmentKey& owner) {
+std::vector<IpAddress> load_owned(const Transaction& transaction, const PoolId& pool,
+                                  const AttachmentKey& owner) {
   std::vector<IpAddress> addresses;
   const std::optional<std::string> bytes = transaction.get(owner_key(pool, owner));
   if (!bytes) return addresses;
   ByteReader reader(*bytes);
-  for (auto count = reader.number<std::uint16_t>(); count != 0; --count) addresses.push_back(reader.address());
+  for (auto count = reader.number<std::uint16_t>(); count != 0; --count)
+    addresses.push_back(reader.address());
   return addresses;
 }
 
@@ -78,7 +82,8 @@ void store_owned(Transaction& transaction, const PoolId& pool, const AttachmentK
   transaction.put(owner_key(pool, owner), writer.take());
 }
 
-void disown(Transaction& transaction, const PoolId& pool, const AttachmentKey& owner, const IpAddress& address) {
+void disown(Transaction& transaction, const PoolId& pool, const AttachmentKey& owner,
+            const IpAddress& address) {
   std::vector<IpAddress> owned = load_owned(transaction, pool, owner);
   owned.erase(std::remove(owned.begin(), owned.end(), address), owned.end());
   store_owned(transaction, pool, owner, owned);
@@ -91,7 +96,8 @@ std::vector<LeaseRecord> Allocation::run() {
 
   std::vector<Pick> picks;
   for (std::size_t i = 0; i < pool_.sets.size(); ++i) {
-    picks.push_back(asked_[i] ? pick_asked(pool_.sets[i], *asked_[i]) : pick_next(static_cast<std::uint8_t>(i)));
+    picks.push_back(asked_[i] ? pick_asked(pool_.sets[i], *asked_[i])
+                              : pick_next(static_cast<std::uint8_t>(i)));
     if (!asked_[i]) state_.cursors[static_cast<std::uint8_t>(i)] = picks.back().address;
   }
   write(picks);
@@ -116,23 +122,26 @@ void Allocation::assign(const IpAddress& address, bool reserved) {
   const std::string subject = (reserved ? "reserved address " : "requested address ") + address.to_string();
   for (std::size_t i = 0; i < pool_.sets.size(); ++i) {
     const RangeSet& set = pool_.sets[i];
-    if (std::none_of(set.begin(), set.end(), [&](const Range& range) { return lies_in(range, address); })) continue;
+    if (std::none_of(set.begin(), set.end(), [&](const Range& range) { return lies_in(range, address); }))
+      continue;
     if (!asked_[i]) {
       asked_[i] = address;
     } else if (!reserved && *asked_[i] != address) {
-      throw Error(ErrorCode::kInvalidConfig, subject + " lies in the same range set of network " + pool_.network +
-                                                 " as " + asked_[i]->to_string() + "; request one address a set");
+      throw Error(ErrorCode::kInvalidConfig, subject + " lies in the same range set of network " +
+                                                 pool_.network + " as " + asked_[i]->to_string() +
+                                                 "; request one address a set");
     }
     return;
   }
   std::string ranges;
   for (const RangeSet& set : pool_.sets) ranges += (ranges.empty() ? "" : ", ") + describe(set);
-  throw Error(ErrorCode::kInvalidConfig, subject + " lies outside the ranges of network " + pool_.network + ": " +
-                                             ranges + "; choose one inside, or change the ranges");
+  throw Error(ErrorCode::kInvalidConfig, subject + " lies outside the ranges of network " + pool_.network +
+                                             ": " + ranges + "; choose one inside, or change the ranges");
 }
 
 Allocation::Pick Allocation::pick_asked(const RangeSet& set, const IpAddress& address) const {
-  const auto range = std::find_if(set.begin(), set.end(), [&](const Range& each) { return lies_in(each, address); });
+  const auto range =
+      std::find_if(set.begin(), set.end(), [&](const Range& each) { return lies_in(each, address); });
   const std::string subject = "requested address " + address.to_string();
   if (range->gateway == address) {
     throw Error(ErrorCode::kInvalidConfig, subject + " is the gateway of its subnet; choose another one");
@@ -140,12 +149,14 @@ Allocation::Pick Allocation::pick_asked(const RangeSet& set, const IpAddress& ad
   for (const Interval& blocked : blocked_intervals(pool_, *range, {})) {
     if (!blocked.contains(address.number())) continue;
     throw Error(ErrorCode::kInvalidConfig,
-                subject + " is never leased (a gateway, an excluded, a network or a broadcast address of network " +
+                subject +
+                    " is never leased (a gateway, an excluded, a network or a broadcast address of network " +
                     pool_.network + "); choose another one");
   }
   const auto& others = request_.reserved_for_others;
   if (std::find(others.begin(), others.end(), address) != others.end()) {
-    throw Error(ErrorCode::kAddressTaken, subject + " is reserved for another name on network " + pool_.network +
+    throw Error(ErrorCode::kAddressTaken, subject + " is reserved for another name on network " +
+                                              pool_.network +
                                               "; choose another one, or free it with `netctl ip release`");
   }
   const std::optional<AttachmentKey> holder = find_holder(transaction_, pool_.id, address);
@@ -161,7 +172,8 @@ std::vector<std::pair<const Range*, Interval>> parts_from(const PoolConfig& pool
                                                           const std::optional<IpAddress>& cursor,
                                                           const std::vector<IpAddress>& reserved_for_others) {
   std::vector<std::pair<const Range*, Interval>> behind, before;
-  bool passed = !cursor || std::none_of(set.begin(), set.end(), [&](const Range& r) { return lies_in(r, *cursor); });
+  bool passed =
+      !cursor || std::none_of(set.begin(), set.end(), [&](const Range& r) { return lies_in(r, *cursor); });
   for (const Range& range : set) {
     const std::vector<Interval> blocked = blocked_intervals(pool, range, reserved_for_others);
     const auto append = [&](auto& list, const Interval& whole) {
@@ -190,14 +202,16 @@ Allocation::Pick Allocation::pick_next(std::uint8_t set_index) const {
        parts_from(pool_, set, cursor == state_.cursors.end() ? std::nullopt : std::optional(cursor->second),
                   request_.reserved_for_others)) {
     const PoolState::Released* const coolest_so_far = coolest;
-    if (const std::optional<IpAddress> address = find_gap(family, part, coolest)) return {range, *address, {}};
+    if (const std::optional<IpAddress> address = find_gap(family, part, coolest))
+      return {range, *address, {}};
     if (coolest != coolest_so_far) range_of_coolest = range;
   }
   if (coolest != nullptr) return {range_of_coolest, coolest->address, {}};
   const std::uint64_t size = leasable_size(pool_, set);
   throw Error(ErrorCode::kNoFreeAddress,
-              "no IP addresses are available in " + describe(set) + " of network " + pool_.network + ": all " +
-                  std::to_string(size) + " are leased or reserved; remove containers, run `netctl gc`, or widen the range");
+              "no IP addresses are available in " + describe(set) + " of network " + pool_.network +
+                  ": all " + std::to_string(size) +
+                  " are leased or reserved; remove containers, run `netctl gc`, or widen the range");
 }
 
 /// The first free address of `part` that does not rest. Of those that do, the one released longest ago goes to `coolest`.
@@ -233,8 +247,8 @@ void Allocation::write(const std::vector<Pick>& picks) {
 
 }  // namespace
 
-std::vector<LeaseRecord> allocate(Transaction& transaction, const PoolConfig& pool, const AllocationRequest& request,
-                                  const IsDead& is_dead) {
+std::vector<LeaseRecord> allocate(Transaction& transaction, const PoolConfig& pool,
+                                  const AllocationRequest& request, const IsDead& is_dead) {
   validate(pool);
   return Allocation(transaction, pool, request, is_dead).run();
 }

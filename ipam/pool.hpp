@@ -52,9 +52,10 @@ void validate(const PoolConfig& pool);
 
 struct AllocationRequest {
   AttachmentKey owner;
-  std::vector<IpAddress> wanted;       ///< each must lie in a set of its own; all of them or an error
-  std::vector<IpAddress> reserved_for_owner;    ///< of the named reservation that applies; taken unless `wanted` says otherwise
-  std::vector<IpAddress> reserved_for_others;   ///< never leased to this owner
+  std::vector<IpAddress> wanted;  ///< each must lie in a set of its own; all of them or an error
+  std::vector<IpAddress>
+      reserved_for_owner;  ///< of the named reservation that applies; taken unless `wanted` says otherwise
+  std::vector<IpAddress> reserved_for_others;  ///< never leased to this owner
   std::int64_t now_boot_nanoseconds = 0;
 };
 

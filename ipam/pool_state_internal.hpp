@@ -27,7 +27,8 @@ struct PoolState {
 
   void note_release(const IpAddress& address, std::int64_t now_boot_nanoseconds);
   /// When the address was released, if that is so recent that it should rest.
-  [[nodiscard]] const Released* find_cooling(const IpAddress& address, std::int64_t now_boot_nanoseconds) const;
+  [[nodiscard]] const Released* find_cooling(const IpAddress& address,
+                                             std::int64_t now_boot_nanoseconds) const;
 };
 
 /// Which addresses of a pool are leased, without a walk over the leases: a full /16 is 32 small records.

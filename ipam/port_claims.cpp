@@ -42,7 +42,8 @@ Claim parse_claim_key(std::string_view key) {
   if (is_range) claim.count = reader.number<std::uint16_t>();
   if (const auto family = reader.number<std::uint8_t>(); family != 0) {
     const std::string_view bytes = reader.take(family == static_cast<std::uint8_t>(Family::kIpv4) ? 4 : 16);
-    claim.host_ip = IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    claim.host_ip =
+        IpAddress::from_bytes({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
   }
   return claim;
 }
@@ -56,8 +57,9 @@ bool addresses_overlap(const std::optional<IpAddress>& one, const std::optional<
 /// Calls `visit(claim, key)` for the claims that overlap ports `first` to `last` of the address: those of one port in
 /// order, then ranges in order. Where it returns false it sees no more of that kind.
 template <class Visit>
-void visit_overlapping(const Transaction& transaction, std::uint8_t protocol, const std::optional<IpAddress>& host_ip,
-                       std::uint32_t first, std::uint32_t last, Visit visit) {
+void visit_overlapping(const Transaction& transaction, std::uint8_t protocol,
+                       const std::optional<IpAddress>& host_ip, std::uint32_t first, std::uint32_t last,
+                       Visit visit) {
   const auto look = [&](std::string_view key) {
     const Claim claim = parse_claim_key(key);
     if (claim.first > last) return false;
@@ -81,12 +83,14 @@ bool same_container(const AttachmentKey& one, const AttachmentKey& other) {
 
 }  // namespace
 
-std::optional<PortConflict> claim_port(Transaction& transaction, const PortRecord& port, const AttachmentKey& owner) {
+std::optional<PortConflict> claim_port(Transaction& transaction, const PortRecord& port,
+                                       const AttachmentKey& owner) {
   const std::string wanted = claim_key(port);
   const std::uint32_t last = std::uint32_t{port.host_port} + port.count - 1;
   if (port.host_port == 0 || port.count == 0 || last > kLastPort) {
     throw Error(ErrorCode::kInvalidConfig, "host ports " + std::to_string(port.host_port) + " to " +
-                                               std::to_string(last) + " cannot be published; choose ports from 1 to 65535");
+                                               std::to_string(last) +
+                                               " cannot be published; choose ports from 1 to 65535");
   }
   std::optional<PortConflict> conflict;
   bool claimed_already = false;
@@ -129,11 +133,12 @@ std::optional<std::uint16_t> find_free_port(const Transaction& transaction, std:
   // Claims of one port come in order and move the candidate in one walk; a claimed range makes a new walk necessary.
   for (std::uint32_t walked_from = 0; walked_from != candidate;) {
     walked_from = candidate;
-    visit_overlapping(transaction, protocol, host_ip, candidate, kLastPort, [&](const Claim& claim, std::string_view) {
-      const bool in_the_way = claim.first < candidate + count && claim.last() >= candidate;
-      if (in_the_way) candidate = claim.last() + 1;
-      return in_the_way || claim.first < candidate + count;
-    });
+    visit_overlapping(transaction, protocol, host_ip, candidate, kLastPort,
+                      [&](const Claim& claim, std::string_view) {
+                        const bool in_the_way = claim.first < candidate + count && claim.last() >= candidate;
+                        if (in_the_way) candidate = claim.last() + 1;
+                        return in_the_way || claim.first < candidate + count;
+                      });
   }
   if (candidate + count - 1 > kLastPort) return std::nullopt;
   return static_cast<std::uint16_t>(candidate);

@@ -26,11 +26,13 @@ struct PortConflict {
 void release_port(Transaction& transaction, const PortRecord& port, const AttachmentKey& owner);
 
 /// The owner of exactly this claim.
-[[nodiscard]] std::optional<AttachmentKey> find_port_owner(const Transaction& transaction, const PortRecord& port);
+[[nodiscard]] std::optional<AttachmentKey> find_port_owner(const Transaction& transaction,
+                                                           const PortRecord& port);
 
 /// The lowest run of `count` ports from `first` up (to 65535) that no claim of this protocol overlaps; nullopt when none.
-[[nodiscard]] std::optional<std::uint16_t> find_free_port(const Transaction& transaction, std::uint8_t protocol,
-                                                          const std::optional<IpAddress>& host_ip, std::uint16_t first,
-                                                          std::uint16_t count);
+[[nodiscard]] std::optional<std::uint16_t> find_free_port(const Transaction& transaction,
+                                                          std::uint8_t protocol,
+                                                          const std::optional<IpAddress>& host_ip,
+                                                          std::uint16_t first, std::uint16_t count);
 
 }  // namespace netctl::ipam

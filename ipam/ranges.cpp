@@ -62,8 +62,8 @@ Range resolve_range(const RangeSpec& spec) {
     range.last = *spec.range_end;
   }
   if (range.first > range.last) {
-    refuse("the range of subnet " + subnet.to_string() + " starts at " + range.first.to_string() + " behind its end " +
-           range.last.to_string() + "; exchange rangeStart and rangeEnd");
+    refuse("the range of subnet " + subnet.to_string() + " starts at " + range.first.to_string() +
+           " behind its end " + range.last.to_string() + "; exchange rangeStart and rangeEnd");
   }
   if (range.gateway && range.gateway->family() != subnet.address.family()) {
     refuse("gateway " + range.gateway->to_string() + " is not of the family of subnet " + subnet.to_string());
@@ -72,15 +72,18 @@ Range resolve_range(const RangeSpec& spec) {
 }
 
 void validate(const PoolConfig& pool) {
-  if (pool.sets.empty()) refuse("network " + pool.network + " has no address ranges; name a subnet or ranges");
+  if (pool.sets.empty())
+    refuse("network " + pool.network + " has no address ranges; name a subnet or ranges");
   constexpr std::size_t kMaximumSets = 255;
   if (pool.sets.size() > kMaximumSets) refuse("network " + pool.network + " has more than 255 range sets");
   std::vector<const Range*> seen;
   for (const RangeSet& set : pool.sets) {
-    if (set.empty()) refuse("network " + pool.network + " has an empty range set; name a subnet in it or remove it");
+    if (set.empty())
+      refuse("network " + pool.network + " has an empty range set; name a subnet in it or remove it");
     for (const Range& range : set) {
       if (range.subnet.address.family() != set.front().subnet.address.family()) {
-        refuse("a range set of network " + pool.network + " mixes IPv4 and IPv6; put each family into a set of its own");
+        refuse("a range set of network " + pool.network +
+               " mixes IPv4 and IPv6; put each family into a set of its own");
       }
       for (const Range* other : seen) require_no_overlap(*other, range);
       seen.push_back(&range);
@@ -107,7 +110,8 @@ std::vector<Interval> blocked_intervals(const PoolConfig& pool, const Range& ran
   for (const IpPrefix& excluded : pool.exclude) block(excluded.first(), excluded.last());
   for (const IpAddress& address : also) block(address, address);
 
-  std::sort(blocked.begin(), blocked.end(), [](const Interval& a, const Interval& b) { return a.first < b.first; });
+  std::sort(blocked.begin(), blocked.end(),
+            [](const Interval& a, const Interval& b) { return a.first < b.first; });
   std::vector<Interval> merged;
   for (const Interval& next : blocked) {
     if (!merged.empty() && next.first <= merged.back().last) {

@@ -39,7 +39,8 @@ bool erase_reservation(Transaction& durable, const std::string& network, const s
 
 std::vector<ReservationRecord> list_reservations(const Transaction& durable,
                                                  const std::optional<std::string>& network) {
-  const std::string prefix = network ? hashed_key(kReservationPrefix, *network) : std::string{kReservationPrefix};
+  const std::string prefix =
+      network ? hashed_key(kReservationPrefix, *network) : std::string{kReservationPrefix};
   std::vector<ReservationRecord> reservations;
   durable.scan(prefix, prefix, [&](const std::string&, const std::string& value) {
     reservations.push_back(decode_reservation(value));
@@ -54,12 +55,14 @@ std::vector<IpPrefix> find_chosen_subnets(const Transaction& durable, const std:
   std::string stored_for;
   std::vector<IpPrefix> subnets = read_subnets(*value, &stored_for);
   if (stored_for != network) {
-    throw Error(ErrorCode::kInternal, "two networks have the same hash in the state store; rename one of them");
+    throw Error(ErrorCode::kInternal,
+                "two networks have the same hash in the state store; rename one of them");
   }
   return subnets;
 }
 
-void put_chosen_subnets(Transaction& durable, const std::string& network, const std::vector<IpPrefix>& subnets) {
+void put_chosen_subnets(Transaction& durable, const std::string& network,
+                        const std::vector<IpPrefix>& subnets) {
   ByteWriter writer;
   writer.text(network).number(static_cast<std::uint8_t>(subnets.size()));
   for (const IpPrefix& subnet : subnets) writer.address(subnet.address).number(subnet.length);
@@ -84,9 +87,10 @@ std::vector<IpPrefix> list_chosen_subnets(const Transaction& durable) {
 
 IpPrefix choose_ipv4_subnet(const std::vector<IpPrefix>& in_use) {
   const auto is_free = [&](const IpPrefix& candidate) {
-    return std::none_of(in_use.begin(), in_use.end(), [&](const IpPrefix& used) { return used.overlaps(candidate); });
+    return std::none_of(in_use.begin(), in_use.end(),
+                        [&](const IpPrefix& used) { return used.overlaps(candidate); });
   };
-  const IpPrefix first{IpAddress::from_number(Family::kIpv4, 0xAC110000), 16};       // 172.17.0.0/16
+  const IpPrefix first{IpAddress::from_number(Family::kIpv4, 0xAC110000), 16};        // 172.17.0.0/16
   const IpPrefix blocks_from{IpAddress::from_number(Family::kIpv4, 0x0AD20000), 24};  // 10.210.0.0/24
   if (is_free(first)) return first;
   constexpr uint128 kBlocks = 256;
@@ -96,9 +100,10 @@ IpPrefix choose_ipv4_subnet(const std::vector<IpPrefix>& in_use) {
     const IpPrefix candidate{IpAddress::from_number(Family::kIpv4, number), blocks_from.length};
     if (is_free(candidate)) return candidate;
   }
-  throw Error(ErrorCode::kSubnetUnavailable,
-              "every subnet of the default list (172.17.0.0/16, 10.210.0.0/16 in /24s) overlaps something in use; "
-              "write a subnet into the network's configuration");
+  throw Error(
+      ErrorCode::kSubnetUnavailable,
+      "every subnet of the default list (172.17.0.0/16, 10.210.0.0/16 in /24s) overlaps something in use; "
+      "write a subnet into the network's configuration");
 }
 
 }  // namespace netctl::ipam

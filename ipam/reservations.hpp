@@ -12,12 +12,14 @@ namespace netctl::ipam {
 void put_reservation(Transaction& durable, const ReservationRecord& reservation);
 /// False when there was none.
 bool erase_reservation(Transaction& durable, const std::string& network, const std::string& name);
-[[nodiscard]] std::vector<ReservationRecord> list_reservations(const Transaction& durable,
-                                                               const std::optional<std::string>& network = {});
+[[nodiscard]] std::vector<ReservationRecord> list_reservations(
+    const Transaction& durable, const std::optional<std::string>& network = {});
 
 /// The subnets that were chosen for a network, in the order of the families asked for.
-[[nodiscard]] std::vector<IpPrefix> find_chosen_subnets(const Transaction& durable, const std::string& network);
-void put_chosen_subnets(Transaction& durable, const std::string& network, const std::vector<IpPrefix>& subnets);
+[[nodiscard]] std::vector<IpPrefix> find_chosen_subnets(const Transaction& durable,
+                                                        const std::string& network);
+void put_chosen_subnets(Transaction& durable, const std::string& network,
+                        const std::vector<IpPrefix>& subnets);
 void erase_chosen_subnets(Transaction& durable, const std::string& network);
 [[nodiscard]] std::vector<IpPrefix> list_chosen_subnets(const Transaction& durable);
 

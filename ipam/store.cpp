@@ -1,7 +1,6 @@
 #include "ipam/store.hpp"
 
 #include <fcntl.h>
-#include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
+
+#include <lmdb.h>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -82,7 +83,8 @@ void require_known_schema(const std::string& path, const Transaction& records) {
   const std::optional<std::string> schema = records.get(schema_key());
   if (!schema) throw Damage("the schema number is missing");
   if (ByteReader(*schema).number<std::uint32_t>() > kSchema) {
-    throw Error(ErrorCode::kIo, "the state store " + path + " was written by a newer netctl; install that version again");
+    throw Error(ErrorCode::kIo,
+                "the state store " + path + " was written by a newer netctl; install that version again");
   }
 }
 
@@ -130,11 +132,13 @@ Environment Store::Impl::map_file(const std::string& name) {
   check_lmdb(::mdb_env_set_assert(raw, &Impl::on_assertion), "be prepared");
   // A live store is gone after a reboot, so nothing has to reach the disk; the page cache outlives every process.
   const unsigned speed = is_durable() ? 0U : unsigned{MDB_NOSYNC | MDB_NOMETASYNC};
-  check_lmdb(::mdb_env_open(raw, name.c_str(), unsigned{MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS} | speed, kFileMode),
-             "be opened");
+  check_lmdb(
+      ::mdb_env_open(raw, name.c_str(), unsigned{MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS} | speed, kFileMode),
+      "be opened");
   const int fd = descriptor_of(raw);
   // LMDB 0.9 opens it without O_CLOEXEC.
-  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) throw_errno("mark " + name + " close-on-exec", errno, ErrorCode::kIo);
+  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+    throw_errno("mark " + name + " close-on-exec", errno, ErrorCode::kIo);
   return mapped;
 }
 
@@ -272,7 +276,8 @@ constexpr const char* kDurableName = "durable.mdb";
 
 }  // namespace
 
-Store Store::open_live(const std::string& directory, std::uint64_t host_netns_cookie, const std::string& boot_id) {
+Store Store::open_live(const std::string& directory, std::uint64_t host_netns_cookie,
+                       const std::string& boot_id) {
   auto impl = std::make_unique<Impl>(directory, live_name(boot_id, host_netns_cookie), boot_id);
   impl->open_or_create();
   return Store(std::move(impl));
@@ -284,7 +289,8 @@ Store Store::open_durable(const std::string& directory) {
   return Store(std::move(impl));
 }
 
-std::optional<Store> Store::open_live_if_present(const std::string& directory, std::uint64_t host_netns_cookie,
+std::optional<Store> Store::open_live_if_present(const std::string& directory,
+                                                 std::uint64_t host_netns_cookie,
                                                  const std::string& boot_id) {
   auto impl = std::make_unique<Impl>(directory, live_name(boot_id, host_netns_cookie), boot_id);
   return open_if_present(std::move(impl));
@@ -321,8 +327,9 @@ std::uint64_t network_byte(const std::string& network) {
 }  // namespace
 
 HeldLock Store::lock_attachment(const AttachmentKey& key) const {
-  return impl_->locks.lock(attachment_byte(key), LockMode::kExclusive, impl_->patience,
-                           "container " + key.container_id + " (interface " + key.ifname + ") on network " + key.network);
+  return impl_->locks.lock(
+      attachment_byte(key), LockMode::kExclusive, impl_->patience,
+      "container " + key.container_id + " (interface " + key.ifname + ") on network " + key.network);
 }
 
 HeldLock Store::try_lock_attachment(const AttachmentKey& key) const {
@@ -345,6 +352,8 @@ void Store::set_patience(std::chrono::milliseconds patience) { impl_->patience =
 
 const std::string& Store::path() const { return impl_->path; }
 
-void Store::on_fatal(std::function<void(const std::string&)> handler) { fatal_handler() = std::move(handler); }
+void Store::on_fatal(std::function<void(const std::string&)> handler) {
+  fatal_handler() = std::move(handler);
+}
 
 }  // namespace netctl::ipam

@@ -39,7 +39,8 @@ class Transaction {
   void put_attachment(const AttachmentRecord& record);
   void erase_attachment(const AttachmentKey& key);  ///< erasing nothing is success
   /// All, or those of one network.
-  [[nodiscard]] std::vector<AttachmentRecord> list_attachments(const std::optional<std::string>& network = {}) const;
+  [[nodiscard]] std::vector<AttachmentRecord> list_attachments(
+      const std::optional<std::string>& network = {}) const;
   /// Without reading them all: is there an attachment on this network?
   [[nodiscard]] bool has_attachments(const std::string& network) const;
 
@@ -84,13 +85,15 @@ class Store {
                                        const std::string& boot_id = current_boot_id());
   [[nodiscard]] static Store open_durable(const std::string& directory);
   /// For read-only callers (ls, STATUS): nullopt when there is no store yet; creates nothing.
-  [[nodiscard]] static std::optional<Store> open_live_if_present(const std::string& directory,
-                                                                 std::uint64_t host_netns_cookie,
-                                                                 const std::string& boot_id = current_boot_id());
+  [[nodiscard]] static std::optional<Store> open_live_if_present(
+      const std::string& directory, std::uint64_t host_netns_cookie,
+      const std::string& boot_id = current_boot_id());
   [[nodiscard]] static std::optional<Store> open_durable_if_present(const std::string& directory);
 
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
   ~Store();
 
   /// Runs `body` in one write transaction: committed when it returns, aborted when it throws.

@@ -1,5 +1,3 @@
-#include "ipam/store_file_internal.hpp"
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
 #include "ipam/lmdb_page_internal.hpp"
+#include "ipam/store_file_internal.hpp"
 
 namespace netctl::ipam {
 namespace {
@@ -29,7 +28,8 @@ void require(bool holds, const char* what) {
 
 MetaPage read_meta(int fd, std::uint64_t offset) {
   MetaPage meta{};
-  require(::pread(fd, &meta, sizeof(meta), static_cast<off_t>(offset)) == sizeof(meta), "the file is cut off");
+  require(::pread(fd, &meta, sizeof(meta), static_cast<off_t>(offset)) == sizeof(meta),
+          "the file is cut off");
   return meta;
 }
 
@@ -61,7 +61,8 @@ void require_safe(const std::string& directory, const struct stat& status) {
     throw Error(ErrorCode::kIo, "the state directory " + directory + " " + why + "; " + remedy);
   };
   if (!S_ISDIR(status.st_mode)) refuse("is not a directory (a link is not followed)", "remove it");
-  if (status.st_uid != 0 && status.st_uid != ::geteuid()) refuse("belongs to another user", "give it to root");
+  if (status.st_uid != 0 && status.st_uid != ::geteuid())
+    refuse("belongs to another user", "give it to root");
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) refuse("is writable for others", "chmod it to 0700");
 }
 
@@ -92,7 +93,8 @@ void make_safe_directory(const std::string& directory) {
   if (is_safe_directory(directory)) return;
   constexpr mode_t kPrivate = 0700;
   make_directory(directory, kPrivate);
-  if (!is_safe_directory(directory)) throw Error(ErrorCode::kIo, "the state directory " + directory + " vanished");
+  if (!is_safe_directory(directory))
+    throw Error(ErrorCode::kIo, "the state directory " + directory + " vanished");
 }
 
 bool check_store_file(const std::string& path, StoreFile& file) {
@@ -114,7 +116,8 @@ bool check_store_file(const std::string& path, StoreFile& file) {
   const MetaPage second = read_meta(fd.get(), page_size);
   require(second.free_list.pad == page_size && second.map_size == first.map_size, "the two headers differ");
   const std::uint64_t newer = std::max(first.transaction, second.transaction);
-  require(newer == 0 || newer - std::min(first.transaction, second.transaction) == 1, "the two headers do not follow");
+  require(newer == 0 || newer - std::min(first.transaction, second.transaction) == 1,
+          "the two headers do not follow");
   check_meta(first, 0);
   check_meta(second, 1);
   const auto pages = static_cast<std::uint64_t>(status.st_size) / page_size;

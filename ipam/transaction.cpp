@@ -80,8 +80,8 @@ std::optional<std::string> Transaction::get(const std::string& key) const {
 
 void Transaction::put(const std::string& key, const std::string& value) {
   if (!writable_) throw Error(ErrorCode::kInternal, "a reading transaction cannot write");
-  if (guard_ != nullptr) guard_->check_path(key);
   const std::string sealed = seal(key, value);
+  if (guard_ != nullptr) guard_->check_for_put(key, key.size() + sealed.size());
   MDB_val where = lmdb_value(key);
   MDB_val what = lmdb_value(sealed);
   check_lmdb(::mdb_put(txn_, dbi_, &where, &what, 0), "write a record");
@@ -89,10 +89,14 @@ void Transaction::put(const std::string& key, const std::string& value) {
 
 void Transaction::erase(const std::string& key) {
   if (!writable_) throw Error(ErrorCode::kInternal, "a reading transaction cannot write");
-  if (guard_ != nullptr) guard_->check_around(key);
+  if (guard_ != nullptr) guard_->check_path(key);
   MDB_val where = lmdb_value(key);
-  const int result = ::mdb_del(txn_, dbi_, &where, nullptr);
-  if (result != MDB_NOTFOUND) check_lmdb(result, "erase a record");
+  MDB_val found{};
+  const int result = ::mdb_get(txn_, dbi_, &where, &found);
+  if (result == MDB_NOTFOUND) return;
+  check_lmdb(result, "read a record");
+  if (guard_ != nullptr) guard_->check_for_erase(key, key.size() + found.mv_size);
+  check_lmdb(::mdb_del(txn_, dbi_, &where, nullptr), "erase a record");
 }
 
 void Transaction::scan(const std::string& prefix, const std::string& from,
@@ -100,7 +104,8 @@ void Transaction::scan(const std::string& prefix, const std::string& from,
   const std::string& first = std::max(prefix, from);
   Lookahead lookahead(guard_, first);
   Cursor cursor(txn_, dbi_);
-  for (bool found = cursor.move(&first); found && cursor.key().starts_with(prefix); found = cursor.move(nullptr)) {
+  for (bool found = cursor.move(&first); found && cursor.key().starts_with(prefix);
+       found = cursor.move(nullptr)) {
     lookahead.follow(cursor.key());
     const std::string key(cursor.key());
     if (!visit(key, unseal(key, cursor.value()))) return;
@@ -112,7 +117,8 @@ void Transaction::scan_keys(const std::string& prefix, const std::string& from,
   const std::string& first = std::max(prefix, from);
   Lookahead lookahead(guard_, first);
   Cursor cursor(txn_, dbi_);
-  for (bool found = cursor.move(&first); found && cursor.key().starts_with(prefix); found = cursor.move(nullptr)) {
+  for (bool found = cursor.move(&first); found && cursor.key().starts_with(prefix);
+       found = cursor.move(nullptr)) {
     lookahead.follow(cursor.key());
     if (!visit(cursor.key())) return;
   }
@@ -126,12 +132,15 @@ std::optional<AttachmentRecord> Transaction::find_attachment(const AttachmentKey
   return record;
 }
 
-void Transaction::put_attachment(const AttachmentRecord& record) { put(attachment_key(record.key), encode(record)); }
+void Transaction::put_attachment(const AttachmentRecord& record) {
+  put(attachment_key(record.key), encode(record));
+}
 
 void Transaction::erase_attachment(const AttachmentKey& key) { erase(attachment_key(key)); }
 
 std::vector<AttachmentRecord> Transaction::list_attachments(const std::optional<std::string>& network) const {
-  const std::string prefix = network ? hashed_key(kAttachmentPrefix, *network) : std::string{kAttachmentPrefix};
+  const std::string prefix =
+      network ? hashed_key(kAttachmentPrefix, *network) : std::string{kAttachmentPrefix};
   std::vector<AttachmentRecord> records;
   scan(prefix, prefix, [&](const std::string&, const std::string& value) {
     records.push_back(decode_attachment(value));

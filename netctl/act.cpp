@@ -65,7 +65,9 @@ std::vector<ipam::AttachmentRecord> find_attachments(const std::optional<std::st
     const bool meant = is_called(record, target) || record.netns_path == netns_path(target);
     if (meant) found.push_back(std::move(row.record));
   }
-  const auto exact = [&target](const ipam::AttachmentRecord& record) { return record.key.container_id == target; };
+  const auto exact = [&target](const ipam::AttachmentRecord& record) {
+    return record.key.container_id == target;
+  };
   if (std::any_of(found.begin(), found.end(), exact)) {
     found.erase(std::remove_if(found.begin(), found.end(), std::not_fn(exact)), found.end());
   }
@@ -99,7 +101,8 @@ void add(const Output& output, const AddOptions& options) {
     return;
   }
   std::vector<std::string> addresses;
-  for (const nlohmann::json& ip : result.value("ips", nlohmann::json::array())) addresses.push_back(ip.at("address"));
+  for (const nlohmann::json& ip : result.value("ips", nlohmann::json::array()))
+    addresses.push_back(ip.at("address"));
   print(render({"CONTAINER", "NETWORK", "INTERFACE", "ADDRESS"},
                {{endpoint.container_id, network.name, endpoint.ifname, join(addresses)}}));
 }
@@ -117,7 +120,8 @@ void del(const std::string& network, const std::string& target, const std::optio
   }
 }
 
-void check(const Output& output, const std::optional<std::string>& network, const std::optional<std::string>& target) {
+void check(const Output& output, const std::optional<std::string>& network,
+           const std::optional<std::string>& target) {
   std::vector<ipam::AttachmentRecord> records;
   if (target) {
     records = find_attachments(network, *target);
@@ -131,8 +135,10 @@ void check(const Output& output, const std::optional<std::string>& network, cons
     engine::Host host = engine::Host::open();
     for (const ipam::AttachmentRecord& record : records) {
       for (const std::string& finding : engine::find_drift(host, record)) {
-        findings.push_back({{"network", record.key.network}, {"containerID", record.key.container_id},
-                            {"ifname", record.key.ifname}, {"finding", finding}});
+        findings.push_back({{"network", record.key.network},
+                            {"containerID", record.key.container_id},
+                            {"ifname", record.key.ifname},
+                            {"finding", finding}});
         rows.push_back({record.key.container_id.substr(0, 12), record.key.network, finding});
       }
     }
@@ -143,7 +149,8 @@ void check(const Output& output, const std::optional<std::string>& network, cons
     print(render({"CONTAINER", "NETWORK", "FINDING"}, rows));
   }
   if (!rows.empty()) {
-    throw Error(ErrorCode::kDrift, std::to_string(rows.size()) + " finding(s) in " + std::to_string(records.size()) +
+    throw Error(ErrorCode::kDrift, std::to_string(rows.size()) + " finding(s) in " +
+                                       std::to_string(records.size()) +
                                        " attachment(s); DEL and ADD of the container puts it right");
   }
 }
@@ -155,8 +162,8 @@ void gc(const Output& output, const std::optional<std::string>& network) {
     print_json(gc_json(report));
   } else {
     print(render({"ATTACHMENTS", "LINKS", "RULES", "NETWORKS"},
-                 {{std::to_string(report.attachments), std::to_string(report.links), std::to_string(report.elements),
-                   std::to_string(report.networks)}}));
+                 {{std::to_string(report.attachments), std::to_string(report.links),
+                   std::to_string(report.elements), std::to_string(report.networks)}}));
   }
   if (!report.problems.empty()) {
     throw Error(ErrorCode::kKernel, "not everything could be collected: " + join(report.problems, "; "));

@@ -69,8 +69,9 @@ NetworkConf find_network_conf(const std::string& name) {
     if (conf.name == name) return std::move(conf);
     names += (names.empty() ? "" : ", ") + conf.name;
   }
-  throw Error(ErrorCode::kInvalidConfig, "there is no network " + name + " in " + conf_directory() +
-                                             (names.empty() ? "; put a conflist there" : "; there is: " + names));
+  throw Error(ErrorCode::kInvalidConfig,
+              "there is no network " + name + " in " + conf_directory() +
+                  (names.empty() ? "; put a conflist there" : "; there is: " + names));
 }
 
 }  // namespace netctl::cli

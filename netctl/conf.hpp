@@ -23,7 +23,8 @@ struct NetworkConf {
 [[nodiscard]] std::string conf_directory();
 
 /// Every configuration that can be read; what cannot goes to `complaints`. A directory that is missing has none.
-[[nodiscard]] std::vector<NetworkConf> load_all(const std::string& directory, std::vector<std::string>& complaints);
+[[nodiscard]] std::vector<NetworkConf> load_all(const std::string& directory,
+                                                std::vector<std::string>& complaints);
 
 /// Errors: kInvalidConfig naming the networks that there are.
 [[nodiscard]] NetworkConf find_network_conf(const std::string& name);

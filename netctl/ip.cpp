@@ -10,7 +10,8 @@
 
 namespace netctl::cli {
 
-void ip_reserve(const std::string& network, const std::string& name, const std::vector<std::string>& addresses) {
+void ip_reserve(const std::string& network, const std::string& name,
+                const std::vector<std::string>& addresses) {
   ipam::ReservationRecord reservation{network, name, {}};
   for (const std::string& text : addresses) {
     const auto address = IpAddress::parse(text);
@@ -24,7 +25,8 @@ void ip_reserve(const std::string& network, const std::string& name, const std::
         const auto& taken = other.addresses;
         if (other.name == name || std::find(taken.begin(), taken.end(), address) == taken.end()) continue;
         throw Error(ErrorCode::kAddressTaken, address.to_string() + " is reserved for " + other.name +
-                                                  " already; run `netctl ip release " + network + " " + other.name + "`");
+                                                  " already; run `netctl ip release " + network + " " +
+                                                  other.name + "`");
       }
     }
     ipam::put_reservation(store, reservation);
@@ -36,15 +38,16 @@ void ip_release(const std::string& network, const std::string& name) {
   bool found = false;
   durable.write([&](ipam::Transaction& store) { found = ipam::erase_reservation(store, network, name); });
   if (!found) {
-    throw Error(ErrorCode::kInvalidConfig, "nothing is reserved for " + name + " on network " + network +
-                                               "; see `netctl ip ls`");
+    throw Error(ErrorCode::kInvalidConfig,
+                "nothing is reserved for " + name + " on network " + network + "; see `netctl ip ls`");
   }
 }
 
 void ip_ls(const Output& output, const std::optional<std::string>& network) {
   std::vector<ipam::ReservationRecord> reservations;
   if (const auto durable = ipam::Store::open_durable_if_present(ipam::Store::default_directory())) {
-    durable->read([&](const ipam::Transaction& store) { reservations = ipam::list_reservations(store, network); });
+    durable->read(
+        [&](const ipam::Transaction& store) { reservations = ipam::list_reservations(store, network); });
   }
   nlohmann::json list = nlohmann::json::array();
   std::vector<std::vector<std::string>> rows;

@@ -50,19 +50,30 @@ nlohmann::json port_json(const ipam::PortRecord& port) {
 nlohmann::json attachment_json(const AttachmentRow& row) {
   nlohmann::json ports = nlohmann::json::array();
   for (const ipam::PortRecord& port : row.record.ports) ports.push_back(port_json(port));
-  return {{"network", row.record.key.network},   {"containerID", row.record.key.container_id},
-          {"ifname", row.record.key.ifname},     {"name", row.record.container_name},
+  return {{"network", row.record.key.network},
+          {"containerID", row.record.key.container_id},
+          {"ifname", row.record.key.ifname},
+          {"name", row.record.container_name},
           {"aliases", aliases_of(row.record)},
-          {"addresses", addresses_of(row.record)}, {"ports", ports},
-          {"mac", row.record.container_mac},     {"hostInterface", row.record.host_ifname},
-          {"bridge", row.record.bridge},         {"netns", row.record.netns_path},
-          {"created", row.record.created_wall_seconds}, {"state", state_text(row)}};
+          {"addresses", addresses_of(row.record)},
+          {"ports", ports},
+          {"mac", row.record.container_mac},
+          {"hostInterface", row.record.host_ifname},
+          {"bridge", row.record.bridge},
+          {"netns", row.record.netns_path},
+          {"created", row.record.created_wall_seconds},
+          {"state", state_text(row)}};
 }
 
 nlohmann::json network_json(const NetworkRow& row) {
-  return {{"name", row.name},     {"driver", row.driver},         {"subnets", row.subnets},
-          {"bridge", row.bridge}, {"containers", row.containers}, {"leased", row.leased},
-          {"size", row.size},     {"file", row.file}};
+  return {{"name", row.name},
+          {"driver", row.driver},
+          {"subnets", row.subnets},
+          {"bridge", row.bridge},
+          {"containers", row.containers},
+          {"leased", row.leased},
+          {"size", row.size},
+          {"file", row.file}};
 }
 
 std::string pool_text(const NetworkRow& row) {
@@ -85,7 +96,8 @@ void ls(const Output& output) {
   }
   std::vector<std::vector<std::string>> rows;
   for (const NetworkRow& row : networks) {
-    rows.push_back({row.name, row.driver, join(row.subnets), row.bridge, std::to_string(row.containers), pool_text(row)});
+    rows.push_back({row.name, row.driver, join(row.subnets), row.bridge, std::to_string(row.containers),
+                    pool_text(row)});
   }
   print(render({"NETWORK", "DRIVER", "SUBNET", "BRIDGE", "CONTAINERS", "POOL"}, rows));
 }
@@ -138,7 +150,8 @@ void inspect(const std::string& what) {
   nlohmann::json attachments = nlohmann::json::array();
   for (const NetworkRow& row : list_networks(complaints)) {
     if (row.name != what) continue;
-    for (const AttachmentRow& attachment : list_attachments(what)) attachments.push_back(attachment_json(attachment));
+    for (const AttachmentRow& attachment : list_attachments(what))
+      attachments.push_back(attachment_json(attachment));
     print_json({{"network", network_json(row)}, {"attachments", attachments}});
     return;
   }

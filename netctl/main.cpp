@@ -2,9 +2,10 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
+
+#include <CLI/CLI.hpp>
 
 #include "base/error.hpp"
 #include "netctl/verbs.hpp"
@@ -39,7 +40,8 @@ void add_acting_verbs(CLI::App& app, Output& output) {
   static AddOptions options;
   auto* verb = app.add_subcommand("add", "Attach a namespace to a network of the configuration directory");
   verb->add_option("NETWORK", options.network)->required();
-  verb->add_option("TARGET", options.target, "PID, path of a namespace, or name below /run/netns")->required();
+  verb->add_option("TARGET", options.target, "PID, path of a namespace, or name below /run/netns")
+      ->required();
   verb->add_option("--id", options.container_id, "Container id (default: a random one)");
   verb->add_option("--name", options.container_name, "Container name");
   verb->add_option("--ifname", options.ifname, "Interface name in the container")->capture_default_str();
@@ -61,7 +63,8 @@ void add_acting_verbs(CLI::App& app, Output& output) {
 
   static std::optional<std::string> some_network;
   static std::optional<std::string> some_target;
-  verb = app.add_subcommand("check", "Compare attachments with the kernel; exit code 1 when something differs");
+  verb =
+      app.add_subcommand("check", "Compare attachments with the kernel; exit code 1 when something differs");
   verb->add_option("NETWORK", some_network, "Only this network");
   verb->add_option("TARGET", some_target, "Only this container");
   verb->add_flag("--json", output.json, "JSON for programs");
@@ -79,7 +82,8 @@ void add_address_verbs(CLI::App& app, Output& output) {
   static std::string network;
   static std::string name;
   static std::vector<std::string> addresses;
-  auto* verb = group->add_subcommand("reserve", "Keep addresses for the container of this name, running or not");
+  auto* verb =
+      group->add_subcommand("reserve", "Keep addresses for the container of this name, running or not");
   verb->add_option("NETWORK", network)->required();
   verb->add_option("NAME", name)->required();
   verb->add_option("ADDRESS", addresses)->required();
@@ -109,7 +113,8 @@ int run(int argc, char** argv) {
     return app.exit(error);
   } catch (const Error& error) {
     std::fprintf(stderr, "netctl: %s\n", error.message().c_str());
-    if (!error.details().empty()) std::fprintf(stderr, "  (code %u: %s)\n", static_cast<unsigned>(error.code()), error.details().c_str());
+    if (!error.details().empty())
+      std::fprintf(stderr, "  (code %u: %s)\n", static_cast<unsigned>(error.code()), error.details().c_str());
     return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "netctl: %s\n", error.what());

@@ -61,9 +61,11 @@ std::vector<nlohmann::json> parse_publish(const std::string& text) {
     if (!host_part.empty()) host = parse_ports(text, host_part);
   }
   if (host.count != container.count) complain(text, "the two ranges differ in length");
-  if (host_ip.size() > 2 && host_ip.front() == '[' && host_ip.back() == ']') host_ip = host_ip.substr(1, host_ip.size() - 2);
+  if (host_ip.size() > 2 && host_ip.front() == '[' && host_ip.back() == ']')
+    host_ip = host_ip.substr(1, host_ip.size() - 2);
   if (!host_ip.empty() && !IpAddress::parse(host_ip)) complain(text, "\"" + host_ip + "\" is no address");
-  nlohmann::json mapping = {{"hostPort", host.first}, {"containerPort", container.first}, {"protocol", protocol}};
+  nlohmann::json mapping = {
+      {"hostPort", host.first}, {"containerPort", container.first}, {"protocol", protocol}};
   if (!host_ip.empty()) mapping["hostIP"] = host_ip;
   if (host.count > 1) mapping["range"] = host.count;
   return {mapping};

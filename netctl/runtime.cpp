@@ -23,8 +23,8 @@ cni::DelegateCall call_for(const Endpoint& endpoint, cni::Command command) {
 }
 
 /// Each plugin sees those capabilities that it declares, as runtimeConfig (SPEC.md section 3).
-nlohmann::json plugin_config(const NetworkConf& network, const nlohmann::json& plugin, const Endpoint& endpoint,
-                             const nlohmann::json& previous) {
+nlohmann::json plugin_config(const NetworkConf& network, const nlohmann::json& plugin,
+                             const Endpoint& endpoint, const nlohmann::json& previous) {
   nlohmann::json config = plugin;
   config["name"] = network.name;
   config["cniVersion"] = network.cni_version;
@@ -48,13 +48,14 @@ nlohmann::json run(const NetworkConf& network, const nlohmann::json& plugin, con
 
 void require_capabilities(const NetworkConf& network, const Endpoint& endpoint) {
   for (const auto& [name, value] : endpoint.runtime_config.items()) {
-    const bool declared =
-        std::any_of(network.plugins.begin(), network.plugins.end(), [&, &key = name](const nlohmann::json& plugin) {
+    const bool declared = std::any_of(
+        network.plugins.begin(), network.plugins.end(), [&, &key = name](const nlohmann::json& plugin) {
           return plugin.value("capabilities", nlohmann::json::object()).value(key, false);
         });
     if (declared) continue;
-    throw Error(ErrorCode::kInvalidConfig, "no plugin of network " + network.name + " declares the capability " + name +
-                                               "; add \"capabilities\": {\"" + name + "\": true} in " + network.file);
+    throw Error(ErrorCode::kInvalidConfig,
+                "no plugin of network " + network.name + " declares the capability " + name +
+                    "; add \"capabilities\": {\"" + name + "\": true} in " + network.file);
   }
 }
 
@@ -108,7 +109,8 @@ void del_list(const NetworkConf& network, const Endpoint& endpoint, const nlohma
 }
 
 void check_list(const NetworkConf& network, const Endpoint& endpoint, const nlohmann::json& previous) {
-  for (const nlohmann::json& plugin : network.plugins) run(network, plugin, endpoint, cni::Command::kCheck, previous);
+  for (const nlohmann::json& plugin : network.plugins)
+    run(network, plugin, endpoint, cni::Command::kCheck, previous);
 }
 
 }  // namespace netctl::cli

@@ -1,6 +1,6 @@
 #pragma once
-// Acting as a container runtime does: the executables of a network's list are run one after the other, each with the result of
-// the one before. Nothing is done in this process that a runtime could not do.
+// Acting as a container runtime does: the executables of a network's list are run one after the other, each with the
+// result of the one before. Nothing is done in this process that a runtime could not do.
 
 #include <map>
 #include <optional>
@@ -16,7 +16,7 @@ struct Endpoint {
   std::string container_id;
   std::string netns;
   std::string ifname = "eth0";
-  std::string args;               ///< CNI_ARGS
+  std::string args;                                          ///< CNI_ARGS
   nlohmann::json runtime_config = nlohmann::json::object();  ///< capability -> value
 };
 

@@ -21,7 +21,8 @@ std::vector<std::vector<ipam::RangeSpec>> chosen_sets(const std::string& network
   const auto durable = ipam::Store::open_durable_if_present(ipam::Store::default_directory());
   if (!durable) return sets;
   durable->read([&](const ipam::Transaction& store) {
-    for (const IpPrefix& subnet : ipam::find_chosen_subnets(store, network)) sets.push_back({{subnet, {}, {}, {}}});
+    for (const IpPrefix& subnet : ipam::find_chosen_subnets(store, network))
+      sets.push_back({{subnet, {}, {}, {}}});
   });
   return sets;
 }
@@ -70,7 +71,8 @@ NetworkRow row_of(const NetworkConf& conf, const ipam::Store* live, std::vector<
 void add_records(const ipam::Store& live, std::vector<NetworkRow>& rows) {
   live.read([&](const ipam::Transaction& store) {
     for (const ipam::NetworkRecord& record : store.list_networks()) {
-      auto row = std::find_if(rows.begin(), rows.end(), [&](const NetworkRow& other) { return other.name == record.name; });
+      auto row = std::find_if(rows.begin(), rows.end(),
+                              [&](const NetworkRow& other) { return other.name == record.name; });
       if (row == rows.end()) {
         rows.push_back({record.name, record.driver, record.subnets, record.bridge, 0, 0, 0, ""});
         row = rows.end() - 1;

@@ -24,8 +24,8 @@ struct NetworkRow {
   std::string bridge;
   std::size_t containers = 0;
   std::uint64_t leased = 0;
-  std::uint64_t size = 0;        ///< 0: unknown
-  std::string file;              ///< empty: in use, without a configuration in the directory
+  std::uint64_t size = 0;  ///< 0: unknown
+  std::string file;        ///< empty: in use, without a configuration in the directory
 };
 
 /// All attachments, or those of one network. Empty when there is no store yet.

@@ -8,7 +8,8 @@ std::string render(const std::vector<std::string>& heads, const std::vector<std:
   std::vector<std::size_t> widths;
   for (const std::string& head : heads) widths.push_back(head.size());
   for (const auto& row : rows) {
-    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], row[i].size());
   }
   std::string text;
   const auto append_line = [&](const std::vector<std::string>& cells) {

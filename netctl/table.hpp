@@ -7,7 +7,8 @@
 namespace netctl::cli {
 
 /// Columns as wide as their widest cell, two spaces between them, "-" for an empty cell; no blanks at line ends.
-[[nodiscard]] std::string render(const std::vector<std::string>& heads, const std::vector<std::vector<std::string>>& rows);
+[[nodiscard]] std::string render(const std::vector<std::string>& heads,
+                                 const std::vector<std::vector<std::string>>& rows);
 
 /// "12s", "5m", "3h", "4d": the largest unit that is not zero.
 [[nodiscard]] std::string age_text(std::int64_t seconds);

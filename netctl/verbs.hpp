@@ -32,10 +32,12 @@ void add(const Output& output, const AddOptions& options);
 /// `target`: as for add, or a container's id, prefix or name.
 void del(const std::string& network, const std::string& target, const std::optional<std::string>& ifname);
 /// Errors: kDrift when something is not as it was made.
-void check(const Output& output, const std::optional<std::string>& network, const std::optional<std::string>& target);
+void check(const Output& output, const std::optional<std::string>& network,
+           const std::optional<std::string>& target);
 void gc(const Output& output, const std::optional<std::string>& network);
 
-void ip_reserve(const std::string& network, const std::string& name, const std::vector<std::string>& addresses);
+void ip_reserve(const std::string& network, const std::string& name,
+                const std::vector<std::string>& addresses);
 void ip_release(const std::string& network, const std::string& name);
 void ip_ls(const Output& output, const std::optional<std::string>& network);
 

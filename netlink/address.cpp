@@ -37,9 +37,8 @@ void list_family(Socket& socket, std::uint32_t index, Family family, std::vector
     // Where the family is missing, the kernel answers with what it has instead.
     if (header.ifa_index != index || header.ifa_family != filter.ifa_family) continue;
     std::optional<Attribute> local = find_attribute(reply.attributes<ifaddrmsg>(), IFA_LOCAL);
-    if (!local)
-      local =
-          find_attribute(reply.attributes<ifaddrmsg>(), IFA_ADDRESS);  // IPv6 has no IFA_LOCAL without a peer
+    // IPv6 has no IFA_LOCAL without a peer.
+    if (!local) local = find_attribute(reply.attributes<ifaddrmsg>(), IFA_ADDRESS);
     if (!local || header.ifa_prefixlen > local->ip().bits()) continue;
     addresses.push_back({local->ip(), header.ifa_prefixlen});
   }

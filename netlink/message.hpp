@@ -82,7 +82,8 @@ class Request {
 
  private:
   void* append_header(std::size_t size);
-  void append(std::uint16_t type, Bytes payload);  // throws kInternal above 65,531 bytes: the length field has 16 bits
+  void append(std::uint16_t type,
+              Bytes payload);  // throws kInternal above 65,531 bytes: the length field has 16 bits
   void append_text(std::uint16_t type, std::string_view text);
   template <class T>
   void append_number(std::uint16_t type, const T& value) {

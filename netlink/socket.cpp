@@ -49,8 +49,11 @@ bool means_absent(int sys_errno) {
 void hand_to_kernel(int fd) noexcept {
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) return;
-  const UniqueFd sender(pair[0]);
+  // Destroyed in reverse: the sender first, whose release wakes the collector while the receiver is not garbage yet. So the
+  // file goes with the next release of any local socket on the machine, as a rule after the grace period, and not at once:
+  // closing holds the lock of nf_tables while it waits, and the DEL that follows a chained one would wait for that.
   const UniqueFd receiver(pair[1]);
+  const UniqueFd sender(pair[0]);
   const std::array<int, 2> passed{receiver.get(), fd};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof passed)> control{};
   char byte = 0;

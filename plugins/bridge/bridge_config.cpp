@@ -53,8 +53,8 @@ std::vector<IpPrefix> read_prefixes(const cni::ConfigReader& reader, std::string
 }
 
 void read_own_keys(const cni::ConfigReader& own, engine::AttachmentRequest& request) {
-  const auto unknown = own.unknown_keys(
-      {"isolation", "internal", "masqueradeExclude", "disableIPv6", "localhostPublish", "exclude", "description"});
+  const auto unknown = own.unknown_keys({"isolation", "internal", "masqueradeExclude", "disableIPv6",
+                                         "localhostPublish", "exclude", "description"});
   if (!unknown.empty()) {
     throw Error(ErrorCode::kUnsupportedField,
                 "the key netctl." + unknown.front() + " with value " + own.raw(unknown.front())->dump() +
@@ -98,7 +98,8 @@ void read_endpoint(const cni::ConfigReader& config, const cni::RuntimeConfig& ru
 void check_combinations(const cni::ConfigReader& config, const engine::AttachmentRequest& request) {
   const engine::EndpointSpec& endpoint = request.endpoint;
   if (endpoint.hairpin && request.network.promiscuous) {
-    config.complain("promiscMode", "cannot set hairpin mode and promiscuous mode at the same time; switch one off");
+    config.complain("promiscMode",
+                    "cannot set hairpin mode and promiscuous mode at the same time; switch one off");
   }
   if (endpoint.leave_down && request.addressing.kind != engine::Addressing::kNone) {
     config.complain("disableContainerInterface",

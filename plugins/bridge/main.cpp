@@ -61,14 +61,15 @@ nlohmann::json plan(const cni::Invocation& invocation) {
 
 int main(int argc, char** argv) {
   using namespace netctl;
-  const cni::Plugin plugin{.name = "bridge",
-                           .about = "connects containers to a bridge of the host, with addresses, NAT and published ports",
-                           .add = bridge::add,
-                           .del = bridge::del,
-                           .check = bridge::check,
-                           .gc = bridge::gc,
-                           .status = bridge::status,
-                           .undo_add = bridge::undo_add,
-                           .plan = bridge::plan};
+  const cni::Plugin plugin{
+      .name = "bridge",
+      .about = "connects containers to a bridge of the host, with addresses, NAT and published ports",
+      .add = bridge::add,
+      .del = bridge::del,
+      .check = bridge::check,
+      .gc = bridge::gc,
+      .status = bridge::status,
+      .undo_add = bridge::undo_add,
+      .plan = bridge::plan};
   return cni::run_process(plugin, argc, argv);
 }

@@ -22,7 +22,8 @@ std::vector<IpPrefix> subnets_in_use(Host& host, const ipam::Transaction& durabl
 std::vector<IpPrefix> chosen_subnets(Host& host, const std::string& network) {
   std::vector<IpPrefix> subnets;
   if (ipam::Store* durable = host.durable_if_present()) {
-    durable->read([&](const ipam::Transaction& store) { subnets = ipam::find_chosen_subnets(store, network); });
+    durable->read(
+        [&](const ipam::Transaction& store) { subnets = ipam::find_chosen_subnets(store, network); });
     if (!subnets.empty()) return subnets;
   }
   host.durable().write([&](ipam::Transaction& store) {

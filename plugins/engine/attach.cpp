@@ -23,8 +23,9 @@ constexpr std::uint32_t kLoopbackIndex = 1;  // LOOPBACK_IFINDEX (include/net/fl
 
 void throw_if_taken(Container& container, const LinkPlan& link) {
   if (netlink::find_link(container.route, link.container_ifname)) {
-    throw Error(ErrorCode::kInterfaceTaken, "the container has an interface named " + link.container_ifname +
-                                                " already; choose another CNI_IFNAME, or detach that one first");
+    throw Error(ErrorCode::kInterfaceTaken,
+                "the container has an interface named " + link.container_ifname +
+                    " already; choose another CNI_IFNAME, or detach that one first");
   }
 }
 
@@ -56,7 +57,8 @@ void create_pair(Host& host, Container& container, const Plan& plan, std::uint32
 
 std::uint32_t must_find(const netlink::Socket& socket, const std::string& ifname) {
   if (const auto index = socket.find_link_index(ifname)) return *index;
-  throw Error(ErrorCode::kTryAgainLater, "interface " + ifname + " vanished as it was being set up; try again");
+  throw Error(ErrorCode::kTryAgainLater,
+              "interface " + ifname + " vanished as it was being set up; try again");
 }
 
 void configure_host_end(Host& host, const Plan& plan) {
@@ -76,7 +78,8 @@ void configure_host_end(Host& host, const Plan& plan) {
 void configure_container_end(Container& container, const Plan& plan) {
   const std::uint32_t index = must_find(container.route, plan.link->container_ifname);
   std::vector<netlink::Request> requests{netlink::set_up(kLoopbackIndex)};
-  const auto detection = plan.detect_duplicates ? netlink::DuplicateDetection::kOn : netlink::DuplicateDetection::kOff;
+  const auto detection =
+      plan.detect_duplicates ? netlink::DuplicateDetection::kOn : netlink::DuplicateDetection::kOff;
   for (const IpPrefix& address : plan.addresses) {
     requests.push_back(netlink::add_address(index, address, detection));
   }
@@ -148,7 +151,8 @@ cni::Result attach(Host& host, AttachmentRequest request) {
   Container container = Container::enter(request.netns_path, request.netns_override);
   // Unwound last, when the attachment's lock is free again: removing the network comes before it in the order of locks.
   UndoStack network_undo(report_undo);
-  network_undo.on_failure("remove the unused network", [&] { remove_network_if_unused(host, request.key.network); });
+  network_undo.on_failure("remove the unused network",
+                          [&] { remove_network_if_unused(host, request.key.network); });
   const HeldLock lock = host.live().lock_attachment(request.key);
   refuse_duplicate(host, request, container.cookie);
   UndoStack undo(report_undo);
@@ -160,8 +164,8 @@ cni::Result attach(Host& host, AttachmentRequest request) {
   cni::Result result = apply(host, container, request, reserved);
   undo.commit();
   network_undo.commit();
-  log_info("network=" + request.key.network + " container=" + request.key.container_id + " if=" + request.key.ifname +
-           " attached");
+  log_info("network=" + request.key.network + " container=" + request.key.container_id +
+           " if=" + request.key.ifname + " attached");
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include "netlink/route.hpp"
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/plan.hpp"
 
 namespace netctl::engine {
@@ -36,14 +37,18 @@ void check_host_end(Host& host, const ipam::AttachmentRecord& record, Findings& 
   const auto differs = [&port](const char* name, const std::optional<bool>& present) {
     return present && *present != port.value(name, false);
   };
-  if (differs("hairpin", link->hairpin)) findings.push_back("hairpin mode of " + record.host_ifname + " was changed");
-  if (differs("isolated", link->isolated)) findings.push_back("isolation of " + record.host_ifname + " was changed");
-  if (differs("locked", link->locked)) findings.push_back("source check of " + record.host_ifname + " was changed");
+  if (differs("hairpin", link->hairpin))
+    findings.push_back("hairpin mode of " + record.host_ifname + " was changed");
+  if (differs("isolated", link->isolated))
+    findings.push_back("isolation of " + record.host_ifname + " was changed");
+  if (differs("locked", link->locked))
+    findings.push_back("source check of " + record.host_ifname + " was changed");
 }
 
 bool has_route(const std::vector<netlink::Route>& present, const cni::ResultRoute& wanted) {
   return std::any_of(present.begin(), present.end(), [&wanted](const netlink::Route& route) {
-    return route.destination == wanted.destination.network() && (!wanted.gateway || route.gateway == wanted.gateway);
+    return route.destination == wanted.destination.network() &&
+           (!wanted.gateway || route.gateway == wanted.gateway);
   });
 }
 
@@ -74,16 +79,19 @@ void check_container_end(netlink::Socket& container, const std::string& ifname, 
 }
 
 void check_policy(Host& host, const ipam::AttachmentRecord& record, Findings& findings) {
-  std::optional<ipam::NetworkRecord> network;
-  host.live().read([&](const ipam::Transaction& store) { network = store.find_network(record.key.network); });
-  if (!network) {
+  std::optional<iptables::NetworkPolicy> policy;
+  host.live().read([&](const ipam::Transaction& store) {
+    const auto network = store.find_network(record.key.network);
+    if (network) policy = policy_from_json(network->policy);
+    if (policy && !policy->is_empty()) policy = with_link_mates(store, *policy);
+  });
+  if (!policy) {
     findings.push_back("the store knows no network " + record.key.network);
     return;
   }
-  const iptables::NetworkPolicy policy = policy_from_json(network->policy);
   const auto ports = published_ports(record.key, record.ports);
-  if (policy.is_empty() && ports.empty()) return;
-  for (std::string& line : iptables::PolicyTable(host.netfilter()).find_drift(policy, ports)) {
+  if (policy->is_empty() && ports.empty()) return;
+  for (std::string& line : iptables::PolicyTable(host.netfilter()).find_drift(*policy, ports)) {
     findings.push_back(std::move(line));
   }
 }
@@ -93,7 +101,8 @@ void check_leases(Host& host, const ipam::AttachmentRecord& record, Findings& fi
     for (const ipam::LeaseRecord& lease : record.leases) {
       if (lease.pool.empty()) continue;
       if (ipam::find_holder(store, lease.pool, lease.address.address) == record.key) continue;
-      findings.push_back("the pool does not hold " + lease.address.address.to_string() + " for this container");
+      findings.push_back("the pool does not hold " + lease.address.address.to_string() +
+                         " for this container");
     }
   });
 }
@@ -134,7 +143,7 @@ void check(Host& host, const ipam::AttachmentKey& key, const std::string& part,
   const HeldLock lock = host.live().lock_attachment(key);
   std::optional<ipam::AttachmentRecord> record;
   host.live().read([&](const ipam::Transaction& store) { record = store.find_attachment(key); });
-  if (!record || record->parts.count(part) == 0) {
+  if (!record || !record->parts.contains(part)) {
     throw Error(ErrorCode::kUnknownContainer, describe(key) + " is not attached to network " + key.network +
                                                   " by " + part + "; call ADD first");
   }
@@ -146,8 +155,10 @@ void check(Host& host, const ipam::AttachmentKey& key, const std::string& part,
   if (findings.empty()) return;
   std::string all;
   for (const std::string& finding : findings) all += (all.empty() ? "" : "; ") + finding;
-  throw Error(ErrorCode::kDrift,
-              describe(key, record->container_name) + " is not as it was made: " + all + "; run DEL and ADD again", all);
+  throw Error(
+      ErrorCode::kDrift,
+      describe(key, record->container_name) + " is not as it was made: " + all + "; run DEL and ADD again",
+      all);
 }
 
 }  // namespace netctl::engine

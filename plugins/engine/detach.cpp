@@ -51,18 +51,20 @@ struct Undoing {
 
 bool owns_link(const std::string& part) { return part != "portmap"; }
 
-std::optional<Undoing> begin(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
+std::optional<Undoing> begin(Host& host, const ipam::AttachmentKey& key,
+                             const std::optional<std::string>& part) {
   std::optional<Undoing> undoing;
   host.live().write([&](ipam::Transaction& store) {
     std::optional<ipam::AttachmentRecord> found = store.find_attachment(key);
-    if (!found || (part && found->parts.count(*part) == 0)) return;
+    if (!found || (part && !found->parts.contains(*part))) return;
     undoing.emplace();
     for (auto& [name, state] : found->parts) {
       if (!part || name == *part) state = ipam::State::kDeleting;
     }
     store.put_attachment(*found);
     const auto network = store.find_network(key.network);
-    const bool has_policy = network && network->policy.is_object() && !policy_from_json(network->policy).is_empty();
+    const bool has_policy =
+        network && network->policy.is_object() && !policy_from_json(network->policy).is_empty();
     undoing->translated = has_policy || !found->ports.empty();
     undoing->record = std::move(*found);
   });
@@ -74,7 +76,8 @@ std::vector<ipam::PortRecord> ports_to_withdraw(const ipam::AttachmentRecord& re
                                                 const std::optional<std::string>& part) {
   std::vector<ipam::PortRecord> ports;
   for (const ipam::PortRecord& port : record.ports) {
-    const bool last = port.claimed_by.size() <= 1 && (port.claimed_by.empty() || port.claimed_by.front() == part);
+    const bool last =
+        port.claimed_by.size() <= 1 && (port.claimed_by.empty() || port.claimed_by.front() == part);
     if (!part || last) ports.push_back(port);
   }
   return ports;
@@ -83,7 +86,8 @@ std::vector<ipam::PortRecord> ports_to_withdraw(const ipam::AttachmentRecord& re
 void forget_flows(Host& host, const Undoing& undoing) {
   std::set<IpAddress> addresses;
   for (const ipam::LeaseRecord& lease : undoing.leases) addresses.insert(lease.address.address);
-  for (const ipam::PortRecord& port : undoing.ports) addresses.insert(port.targets.begin(), port.targets.end());
+  for (const ipam::PortRecord& port : undoing.ports)
+    addresses.insert(port.targets.begin(), port.targets.end());
   for (const IpAddress& address : addresses) forget_flows_of(host, address);
 }
 
@@ -95,7 +99,8 @@ void delete_host_link(Host& host, const ipam::AttachmentKey& key, const std::str
   if (ours) host.route().transact(netlink::delete_link(link->index));
 }
 
-void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
+void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key,
+            const std::optional<std::string>& part) {
   host.live().write([&](ipam::Transaction& store) {
     std::optional<ipam::AttachmentRecord> record = store.find_attachment(key);
     if (!record) return;

@@ -9,11 +9,10 @@
 namespace netctl::engine {
 
 /// Undoes what the record says; needs neither namespace nor prevResult nor runtimeConfig. With `part` only that executable's
-/// share; the rest goes when the last share goes. Order: mark as deleting, rule elements, conntrack, link, conntrack, and the
-/// address last, only when the link is gone. Every step is tried; the first failure is thrown at the end, and the record
-/// then stays `deleting` for the next DEL or gc.
-/// The caller holds the attachment lock. No record is success (a link that carries this attachment's alias is removed all
-/// the same). Idempotent.
+/// share; the rest goes when the last share goes. Order: mark as deleting, rule elements, conntrack, link, conntrack,
+/// and the address last, only when the link is gone. Every step is tried; the first failure is thrown at the end, and
+/// the record then stays `deleting` for the next DEL or gc. The caller holds the attachment lock. No record is
+/// success (a link that carries this attachment's alias is removed all the same). Idempotent.
 void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part);
 
 /// The whole DEL of one executable: takes the attachment lock, detaches, removes the network with its last attachment.

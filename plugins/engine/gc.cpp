@@ -53,10 +53,11 @@ bool collect_one(Host& host, const ipam::AttachmentKey& key) {
 void collect_orphaned_links(Host& host, GcReport& report) {
   std::vector<netlink::Link> links = netlink::list_links(host.route());
   std::set<std::string> known;
-  for (const ipam::AttachmentRecord& record : attachments_of(host, std::nullopt)) known.insert(key_digest(record.key));
+  for (const ipam::AttachmentRecord& record : attachments_of(host, std::nullopt))
+    known.insert(key_digest(record.key));
   for (const netlink::Link& link : links) {
     const std::string digest = digest_in_alias(link.alias);
-    if (digest.empty() || link.kind != "veth" || known.count(digest) != 0) continue;
+    if (digest.empty() || link.kind != "veth" || known.contains(digest)) continue;
     attempt(report, [&] {
       host.route().transact(netlink::delete_link(link.index));
       ++report.links;
@@ -95,14 +96,17 @@ void collect_orphaned_elements(Host& host, GcReport& report) {
         insert_with_singles(known, port);
       }
     }
-    for (const ipam::NetworkRecord& network : store.list_networks()) chains.insert(iptables::chain_name(network.name));
+    for (const ipam::NetworkRecord& network : store.list_networks())
+      chains.insert(iptables::chain_name(network.name));
   });
-  const auto is_known = [&](const iptables::PublishedPort& port) { return known.count(comparable(port)) != 0; };
+  const auto is_known = [&](const iptables::PublishedPort& port) {
+    return known.contains(comparable(port));
+  };
   orphans.erase(std::remove_if(orphans.begin(), orphans.end(), is_known), orphans.end());
   if (!orphans.empty()) table.withdraw(orphans);
   report.elements += orphans.size();
   for (const std::string& chain : table.list_network_chains()) {
-    if (chains.count(chain) != 0) continue;
+    if (chains.contains(chain)) continue;
     table.remove_network_chain(chain);
     ++report.elements;
   }
@@ -155,7 +159,7 @@ GcReport collect_all_but(Host& host, const std::string& network,
   GcReport report;
   const std::int64_t began = boot_nanoseconds();
   for (const ipam::AttachmentRecord& record : attachments_of(host, network)) {
-    if (valid.count({record.key.container_id, record.key.ifname}) != 0) continue;
+    if (valid.contains({record.key.container_id, record.key.ifname})) continue;
     attempt(report, [&] {
       const HeldLock lock = host.live().try_lock_attachment(record.key);
       std::optional<ipam::AttachmentRecord> latest;

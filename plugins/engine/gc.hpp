@@ -13,10 +13,10 @@
 namespace netctl::engine {
 
 struct GcReport {
-  std::size_t attachments = 0;  ///< undone
-  std::size_t links = 0;        ///< ours by their alias, without a record
-  std::size_t elements = 0;     ///< rule elements and chains without a record
-  std::size_t networks = 0;     ///< without attachments
+  std::size_t attachments = 0;        ///< undone
+  std::size_t links = 0;              ///< ours by their alias, without a record
+  std::size_t elements = 0;           ///< rule elements and chains without a record
+  std::size_t networks = 0;           ///< without attachments
   std::vector<std::string> problems;  ///< what could not be cleared; the rest was done all the same
 };
 

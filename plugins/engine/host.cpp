@@ -34,7 +34,8 @@ Container Container::enter(const std::string& path, bool allow_own) {
   netlink::Netns netns = netlink::Netns::open(path);
   if (!allow_own && netns.is_same_as(netlink::Netns::current())) {
     throw Error(ErrorCode::kInvalidNetns,
-                "CNI_NETNS names the network namespace that the plugin itself runs in; pass the container's namespace, "
+                "CNI_NETNS names the network namespace that the plugin itself runs in; pass the container's "
+                "namespace, "
                 "or set CNI_NETNS_OVERRIDE=1 if this is meant",
                 path);
   }

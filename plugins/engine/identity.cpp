@@ -26,9 +26,13 @@ std::string machine_id() {
 
 }  // namespace
 
-std::string host_ifname(const ipam::AttachmentKey& key) { return "nc" + key_hash("host-ifname", key).hex(13); }
+std::string host_ifname(const ipam::AttachmentKey& key) {
+  return "nc" + key_hash("host-ifname", key).hex(13);
+}
 
-MacAddress host_mac(const ipam::AttachmentKey& key) { return MacAddress::from_hash(key_hash("host-mac", key).high()); }
+MacAddress host_mac(const ipam::AttachmentKey& key) {
+  return MacAddress::from_hash(key_hash("host-mac", key).high());
+}
 
 MacAddress container_mac(const ipam::AttachmentKey& key, const std::vector<IpPrefix>& addresses) {
   if (addresses.empty()) return MacAddress::from_hash(key_hash("container-mac", key).high());

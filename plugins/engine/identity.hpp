@@ -15,7 +15,8 @@ namespace netctl::engine {
 [[nodiscard]] MacAddress host_mac(const ipam::AttachmentKey& key);
 /// Made of the network and the first address: whoever gets the address next has the same hardware address, so that no
 /// neighbour's cache is ever stale. Without an address, of the attachment's identity.
-[[nodiscard]] MacAddress container_mac(const ipam::AttachmentKey& key, const std::vector<IpPrefix>& addresses);
+[[nodiscard]] MacAddress container_mac(const ipam::AttachmentKey& key,
+                                       const std::vector<IpPrefix>& addresses);
 /// Of the machine's id and the bridge's name: the bridge keeps it whatever ports come and go.
 [[nodiscard]] MacAddress bridge_mac(const std::string& bridge);
 

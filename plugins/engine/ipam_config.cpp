@@ -25,7 +25,8 @@ ipam::RangeSpec read_range(const cni::ConfigReader& reader) {
   return {*subnet, reader.address("rangeStart"), reader.address("rangeEnd"), reader.address("gateway")};
 }
 
-std::vector<std::vector<ipam::RangeSpec>> read_sets(const cni::ConfigReader& ipam, const cni::RuntimeConfig& runtime) {
+std::vector<std::vector<ipam::RangeSpec>> read_sets(const cni::ConfigReader& ipam,
+                                                    const cni::RuntimeConfig& runtime) {
   std::vector<std::vector<ipam::RangeSpec>> sets;
   for (const std::vector<cni::IpRangeSpec>& set : runtime.ip_ranges) {
     std::vector<ipam::RangeSpec> ranges;
@@ -50,7 +51,8 @@ std::vector<std::vector<ipam::RangeSpec>> read_sets(const cni::ConfigReader& ipa
       }
       set.push_back(read_range(cni::ConfigReader(list[j], inner)));
     }
-    if (set.empty()) throw Error(ErrorCode::kInvalidConfig, place + ": an empty range set; name at least one subnet");
+    if (set.empty())
+      throw Error(ErrorCode::kInvalidConfig, place + ": an empty range set; name at least one subnet");
     sets.push_back(std::move(set));
   }
   return sets;
@@ -105,8 +107,9 @@ void reject_two_of_a_family(const AddressingSpec& spec, const cni::Invocation& i
   std::size_t v4 = 0;
   for (const auto& set : spec.sets) v4 += !set.empty() && set.front().subnet.address.is_v4() ? 1U : 0U;
   if (v4 > 1 || spec.sets.size() - v4 > 1) {
-    throw Error(ErrorCode::kInvalidConfig, "CNI version " + invocation.cni_version +
-                                               " does not support more than 1 address per family; raise cniVersion");
+    throw Error(ErrorCode::kInvalidConfig,
+                "CNI version " + invocation.cni_version +
+                    " does not support more than 1 address per family; raise cniVersion");
   }
 }
 
@@ -140,7 +143,8 @@ AddressingSpec read_addressing(const cni::Invocation& invocation, const cni::Run
   spec.sets = read_sets(*ipam, runtime);
   reject_two_of_a_family(spec, invocation);
   spec.routes = read_routes(*ipam);
-  if (const auto path = ipam->text("resolvConf"); path && !path->empty()) spec.dns = read_resolv_conf(*ipam, *path);
+  if (const auto path = ipam->text("resolvConf"); path && !path->empty())
+    spec.dns = read_resolv_conf(*ipam, *path);
   spec.exclude = read_exclusions(invocation);
   for (const IpPrefix& prefix : runtime.ips) spec.wanted.push_back(prefix.address);
   return spec;

@@ -8,6 +8,7 @@ namespace netctl::engine {
 /// without `type` is Addressing::kNone; the types that this process serves itself are kPool, any other one kDelegate.
 /// Our own keys are read from the configuration's `netctl` object: `exclude` (list of CIDRs that are never leased).
 /// Errors: kInvalidConfig, with the place of the key.
-[[nodiscard]] AddressingSpec read_addressing(const cni::Invocation& invocation, const cni::RuntimeConfig& runtime);
+[[nodiscard]] AddressingSpec read_addressing(const cni::Invocation& invocation,
+                                             const cni::RuntimeConfig& runtime);
 
 }  // namespace netctl::engine

@@ -31,7 +31,8 @@ cni::Result lease(Host& host, AttachmentRequest request) {
   ipam::AttachmentRecord& record = reserved.record;
   undo.on_failure("release the addresses", [&] { detach(host, request.key, request.driver); });
   cni::Result result;
-  for (const ipam::LeaseRecord& held : record.leases) result.ips.push_back({held.address, held.gateway, std::nullopt});
+  for (const ipam::LeaseRecord& held : record.leases)
+    result.ips.push_back({held.address, held.gateway, std::nullopt});
   result.routes = request.addressing.routes;
   result.dns = request.addressing.dns;
   record.parts[request.driver] = ipam::State::kReady;

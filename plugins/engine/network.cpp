@@ -17,8 +17,9 @@ bool includes_all(const std::vector<T>& all, const std::vector<T>& some) {
 
 bool covers(const iptables::NetworkPolicy& present, const iptables::NetworkPolicy& wanted) {
   return present.link == wanted.link && includes_all(present.masquerade, wanted.masquerade) &&
-         present.masquerade_exclude == wanted.masquerade_exclude && (present.publishes || !wanted.publishes) &&
-         present.isolated == wanted.isolated && present.internal == wanted.internal;
+         present.masquerade_exclude == wanted.masquerade_exclude &&
+         (present.publishes || !wanted.publishes) && present.isolated == wanted.isolated &&
+         present.internal == wanted.internal;
 }
 
 std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
@@ -27,10 +28,18 @@ std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
   return list;
 }
 
+std::vector<std::string> texts(const std::vector<Sysctl>& sysctls) {
+  std::vector<std::string> list;
+  for (const auto& [path, value] : sysctls) list.push_back(path + "=" + value);
+  return list;
+}
+
 bool covers(const ipam::NetworkRecord& record, const NetworkPlan& plan, std::uint32_t bridge_index) {
-  return !is_leaving(record) && record.bridge == plan.bridge && recorded_bridge_index(record) == bridge_index &&
-         includes_all(record.pools, plan.pools) && includes_all(record.subnets, texts(plan.subnets)) &&
+  return !is_leaving(record) && record.bridge == plan.bridge &&
+         recorded_bridge_index(record) == bridge_index && includes_all(record.pools, plan.pools) &&
+         includes_all(record.subnets, texts(plan.subnets)) &&
          includes_all(recorded_gateways(record), texts(plan.gateways)) &&
+         includes_all(recorded_sysctls(record), texts(plan.host_sysctls)) &&
          covers(policy_from_json(record.policy), merge_policy(record, plan));
 }
 
@@ -43,10 +52,11 @@ void rebuild_table(Host& host) {
   host.live().read([&](const ipam::Transaction& store) {
     for (const ipam::NetworkRecord& record : store.list_networks()) {
       iptables::NetworkPolicy policy = policy_from_json(record.policy);
-      if (!policy.is_empty()) networks.push_back(std::move(policy));
+      if (!policy.is_empty()) networks.push_back(with_link_mates(store, std::move(policy)));
     }
     for (const ipam::AttachmentRecord& record : store.list_attachments()) {
-      for (iptables::PublishedPort& port : published_ports(record.key, record.ports)) ports.push_back(std::move(port));
+      for (iptables::PublishedPort& port : published_ports(record.key, record.ports))
+        ports.push_back(std::move(port));
     }
   });
   policy_table(host).rebuild(networks, ports);
@@ -54,7 +64,8 @@ void rebuild_table(Host& host) {
 
 }  // namespace
 
-SharedNetwork ensure_network(Host& host, const NetworkPlan& plan, const std::optional<ipam::NetworkRecord>& seen) {
+SharedNetwork ensure_network(Host& host, const NetworkPlan& plan,
+                             const std::optional<ipam::NetworkRecord>& seen) {
   std::uint32_t index = 0;
   if (!plan.bridge.empty()) index = host.route().find_link_index(plan.bridge).value_or(0);
   const bool bridge_present = plan.bridge.empty() || index != 0;
@@ -64,7 +75,8 @@ SharedNetwork ensure_network(Host& host, const NetworkPlan& plan, const std::opt
   return {recorded_bridge_index(record), recorded_bridge_mac(record)};
 }
 
-void put_policy(Host& host, const iptables::NetworkPolicy& policy, const std::vector<iptables::PublishedPort>& ports) {
+void put_policy(Host& host, const iptables::NetworkPolicy& policy,
+                const std::vector<iptables::PublishedPort>& ports) {
   if (policy.is_empty() && ports.empty()) return;
   {
     const HeldLock table = host.live().lock_table(LockMode::kShared);
@@ -74,7 +86,8 @@ void put_policy(Host& host, const iptables::NetworkPolicy& policy, const std::ve
   const HeldLock table = host.live().lock_table(LockMode::kShared);
   if (policy_table(host).put(policy, ports) != iptables::PolicyTable::Put::kDone) {
     throw Error(ErrorCode::kTryAgainLater,
-                "the table inet netctl was removed again while it was being rebuilt; stop what flushes it and try again");
+                "the table inet netctl was removed again while it was being rebuilt; stop what flushes it "
+                "and try again");
   }
 }
 

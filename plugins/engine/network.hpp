@@ -1,6 +1,6 @@
 #pragma once
-// What a network's attachments share: the bridge, its addresses, host sysctls, the network's rules. Made by the first ADD that
-// needs it, removed with the last attachment.
+// What a network's attachments share: the bridge, its addresses, host sysctls, the network's rules. Made by the first
+// ADD that needs it, removed with the last attachment.
 
 #include <string>
 
@@ -15,16 +15,18 @@ struct SharedNetwork {
 };
 
 /// Brings the network to what the plan wants. The caller's attachment is in the store already, which keeps the network from
-/// being removed; `seen` is the network's record as it stood in that same transaction. On the usual path nothing is to do and
-/// this costs one look-up of an index; making or mending anything happens under the network lock. A bridge that was deleted by
-/// hand is made anew with the living host ends enslaved again. Idempotent.
-/// Errors: kInvalidConfig (the name belongs to something that is no bridge; the bridge has another address and forceAddress
-/// is off), kSubnetUnavailable, kKernel, kTryAgainLater.
-SharedNetwork ensure_network(Host& host, const NetworkPlan& plan, const std::optional<ipam::NetworkRecord>& seen);
+/// being removed; `seen` is the network's record as it stood in that same transaction. On the usual path nothing is
+/// to do and this costs one look-up of an index; making or mending anything happens under the network lock. A bridge
+/// that was deleted by hand is made anew with the living host ends enslaved again. Idempotent. Errors: kInvalidConfig
+/// (the name belongs to something that is no bridge; the bridge has another address and forceAddress is off),
+/// kSubnetUnavailable, kKernel, kTryAgainLater.
+SharedNetwork ensure_network(Host& host, const NetworkPlan& plan,
+                             const std::optional<ipam::NetworkRecord>& seen);
 
 /// Puts the ports' elements beside the network's own; makes the table anew from the store when it was flushed by hand.
 /// Errors: those of PolicyTable::put.
-void put_policy(Host& host, const iptables::NetworkPolicy& policy, const std::vector<iptables::PublishedPort>& ports);
+void put_policy(Host& host, const iptables::NetworkPolicy& policy,
+                const std::vector<iptables::PublishedPort>& ports);
 
 /// Deletes the ports' elements.
 void withdraw_ports(Host& host, const std::vector<iptables::PublishedPort>& ports);

@@ -18,6 +18,7 @@ namespace {
 constexpr const char* kBridgeIndex = "bridgeIndex";
 constexpr const char* kBridgeMac = "bridgeMac";
 constexpr const char* kGateways = "gateways";
+constexpr const char* kSysctls = "sysctls";
 constexpr const char* kLeaving = "leaving";
 constexpr const char* kLocalhostPublish = "localhostPublish";
 
@@ -31,6 +32,12 @@ void add_missing(std::vector<T>& list, const std::vector<T>& more) {
 std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
   std::vector<std::string> list;
   for (const IpPrefix& prefix : prefixes) list.push_back(prefix.to_string());
+  return list;
+}
+
+std::vector<std::string> texts(const std::vector<Sysctl>& sysctls) {
+  std::vector<std::string> list;
+  for (const auto& [path, value] : sysctls) list.push_back(path + "=" + value);
   return list;
 }
 
@@ -49,22 +56,34 @@ ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkP
   std::vector<std::string> gateways = recorded_gateways(record);
   add_missing(gateways, texts(plan.gateways));
   record.extra[kGateways] = gateways;
+  std::vector<std::string> sysctls = recorded_sysctls(record);
+  add_missing(sysctls, texts(plan.host_sysctls));
+  record.extra[kSysctls] = sysctls;
   record.extra.erase(kLeaving);
   record.extra[kBridgeIndex] = 0;  // not usable before everything below is done
   return record;
 }
 
-void save(Host& host, const ipam::NetworkRecord& record) {
-  host.live().write([&record](ipam::Transaction& store) { store.put_network(record); });
+/// Networks that go hand their bridge and the host's switches over to this record, not waiting for this network's lock: what
+/// they put into the store meanwhile must not be lost.
+void save(Host& host, ipam::NetworkRecord& record) {
+  host.live().write([&record](ipam::Transaction& store) {
+    if (const auto latest = store.find_network(record.name)) {
+      record.bridge_created = record.bridge_created || latest->bridge_created;
+      record.sysctls_before.insert(latest->sysctls_before.begin(), latest->sysctls_before.end());
+    }
+    store.put_network(record);
+  });
 }
 
 /// Host ends that survived their bridge: enslave them again, with the port flags they had.
-void enslave_survivors(Host& host, const std::string& network, std::uint32_t bridge_index) {
+void enslave_survivors(Host& host, const std::string& network, const netlink::Link& bridge) {
   std::vector<ipam::AttachmentRecord> attachments;
   host.live().read([&](const ipam::Transaction& store) { attachments = store.list_attachments(network); });
   for (const ipam::AttachmentRecord& attachment : attachments) {
+    if (attachment.host_ifname.empty() || attachment.bridge != bridge.name) continue;
     const auto link = netlink::find_link(host.route(), attachment.host_ifname);
-    if (attachment.host_ifname.empty() || !link || link->master_index == bridge_index) continue;
+    if (!link || link->master_index != 0) continue;
     const nlohmann::json port = attachment.extra.value("port", nlohmann::json::object());
     netlink::BridgePortSpec spec;
     spec.index = link->index;
@@ -72,7 +91,7 @@ void enslave_survivors(Host& host, const std::string& network, std::uint32_t bri
     spec.hairpin = port.value("hairpin", false);
     spec.isolated = port.value("isolated", false);
     spec.locked = port.value("locked", false);
-    std::vector<netlink::Request> requests{netlink::set_master(link->index, bridge_index),
+    std::vector<netlink::Request> requests{netlink::set_master(link->index, bridge.index),
                                            netlink::set_bridge_port(spec)};
     const auto mac = MacAddress::parse(attachment.container_mac);
     if (spec.locked && mac) requests.push_back(netlink::add_bridge_fdb(link->index, *mac));
@@ -90,13 +109,14 @@ netlink::Link make_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkReco
   spec.mtu_bytes = plan.mtu_bytes;
   host.route().transact(netlink::create_bridge(spec));
   const auto bridge = netlink::find_link(host.route(), plan.bridge);
-  if (!bridge) throw Error(ErrorCode::kTryAgainLater, "bridge " + plan.bridge + " vanished as it was made; try again");
+  if (!bridge)
+    throw Error(ErrorCode::kTryAgainLater, "bridge " + plan.bridge + " vanished as it was made; try again");
   host.route().transact(netlink::set_alias(bridge->index, bridge_alias(plan.name)));
-  enslave_survivors(host, plan.name, bridge->index);
   return *bridge;
 }
 
-netlink::Link adopt_bridge(const netlink::Link& bridge, const NetworkPlan& plan, ipam::NetworkRecord& record) {
+netlink::Link adopt_bridge(const netlink::Link& bridge, const NetworkPlan& plan,
+                           ipam::NetworkRecord& record) {
   if (bridge.kind != "bridge") {
     throw Error(ErrorCode::kInvalidConfig,
                 plan.bridge + " exists and is no bridge; name another one with the key bridge, or remove it",
@@ -122,8 +142,8 @@ void ensure_gateway(Host& host, const netlink::Link& bridge, const IpPrefix& gat
     if (tolerable) continue;
     if (!plan.force_address) {
       throw Error(ErrorCode::kInvalidConfig,
-                  "bridge " + plan.bridge + " already has an IP address different from " + gateway.to_string() +
-                      "; remove it, name another bridge, or set forceAddress",
+                  "bridge " + plan.bridge + " already has an IP address different from " +
+                      gateway.to_string() + "; remove it, name another bridge, or set forceAddress",
                   present.to_string());
     }
     host.route().transact(netlink::delete_address(bridge.index, present));
@@ -131,22 +151,25 @@ void ensure_gateway(Host& host, const netlink::Link& bridge, const IpPrefix& gat
   host.route().transact(netlink::add_address(bridge.index, gateway, netlink::DuplicateDetection::kOff));
 }
 
-/// Remembers what stood there before the first change, so that the last DEL can put it back.
-void apply_sysctls(const NetworkPlan& plan, ipam::NetworkRecord& record) {
+/// Remembers what stands there before the first change, so that the last DEL can put it back whatever happens in between.
+void apply_sysctls(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& record) {
   for (const auto& [path, value] : plan.host_sysctls) {
-    const std::optional<std::string> before = netlink::write_sysctl(path, value);
+    const std::optional<std::string> before = netlink::read_sysctl(path);
     if (before && *before != value) record.sysctls_before.emplace(path, *before);
   }
+  save(host, record);
+  netlink::write_sysctls(plan.host_sysctls);
 }
 
 void set_up_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& record) {
   const auto present = netlink::find_link(host.route(), plan.bridge);
-  const netlink::Link bridge = present ? adopt_bridge(*present, plan, record) : make_bridge(host, plan, record);
-  save(host, record);
-  apply_sysctls(plan, record);
-  save(host, record);
+  const netlink::Link bridge =
+      present ? adopt_bridge(*present, plan, record) : make_bridge(host, plan, record);
+  apply_sysctls(host, plan, record);
+  enslave_survivors(host, plan.name, bridge);
   if (!bridge.up) host.route().transact(netlink::set_up(bridge.index));
-  if (plan.promiscuous && !bridge.promiscuous) host.route().transact(netlink::set_promiscuous(bridge.index, true));
+  if (plan.promiscuous && !bridge.promiscuous)
+    host.route().transact(netlink::set_promiscuous(bridge.index, true));
   for (const std::string& text : recorded_gateways(record)) {
     const auto gateway = IpPrefix::parse(text);
     if (gateway) ensure_gateway(host, bridge, *gateway, plan, recorded_gateways(record));
@@ -175,19 +198,31 @@ void remove_bridge(Host& host, const ipam::NetworkRecord& record) {
   if (bridge && bridge->kind == "bridge") host.route().transact(netlink::delete_link(bridge->index));
 }
 
+/// Of the networks that stay: those that have rules at all.
+std::vector<iptables::NetworkPolicy> other_policies(Host& host, const std::string& leaving) {
+  std::vector<iptables::NetworkPolicy> policies;
+  host.live().read([&](const ipam::Transaction& store) {
+    for (const ipam::NetworkRecord& other : store.list_networks()) {
+      const iptables::NetworkPolicy policy = policy_from_json(other.policy);
+      if (other.name != leaving && !policy.is_empty()) policies.push_back(with_link_mates(store, policy));
+    }
+  });
+  return policies;
+}
+
 void remove_policy(Host& host, const ipam::NetworkRecord& record) {
-  const iptables::NetworkPolicy policy = policy_from_json(record.policy);
+  iptables::NetworkPolicy policy = policy_from_json(record.policy);
   if (policy.is_empty()) return;
   const HeldLock lock = host.live().lock_table(LockMode::kExclusive);
   iptables::PolicyTable table(host.netfilter());
-  table.remove_network(policy);
-  bool needed = false;
-  host.live().read([&](const ipam::Transaction& store) {
-    for (const ipam::NetworkRecord& other : store.list_networks()) {
-      needed = needed || (other.name != record.name && !policy_from_json(other.policy).is_empty());
-    }
+  const std::vector<iptables::NetworkPolicy> others = other_policies(host, record.name);
+  const auto mate = std::find_if(others.begin(), others.end(), [&policy](const auto& other) {
+    return !policy.link.empty() && other.link == policy.link;
   });
-  if (!needed) table.remove_table();
+  if (mate != others.end()) policy.link.clear();  // the elements of the link are theirs, too
+  table.remove_network(policy);
+  if (mate != others.end()) table.install(*mate);
+  if (others.empty()) table.remove_table();
 }
 
 bool concerns_bridge(const std::string& sysctl, const ipam::NetworkRecord& record) {
@@ -209,9 +244,10 @@ void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leavin
                               [&](const ipam::NetworkRecord& other) { return other.name == leaving.name; }),
                others.end());
   for (const auto& [path, before] : leaving.sysctls_before) {
-    const auto heir = std::find_if(others.begin(), others.end(), [&, &sysctl = path](const ipam::NetworkRecord& other) {
-      return !concerns_bridge(sysctl, leaving) || other.bridge == leaving.bridge;
-    });
+    const auto heir =
+        std::find_if(others.begin(), others.end(), [&, &sysctl = path](const ipam::NetworkRecord& other) {
+          return !concerns_bridge(sysctl, leaving) || other.bridge == leaving.bridge;
+        });
     if (heir != others.end()) {
       heir->sysctls_before.emplace(path, before);
       store.put_network(*heir);
@@ -223,7 +259,9 @@ void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leavin
 
 }  // namespace
 
-std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record) { return record.extra.value(kBridgeIndex, 0U); }
+std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record) {
+  return record.extra.value(kBridgeIndex, 0U);
+}
 
 bool is_leaving(const ipam::NetworkRecord& record) { return record.extra.value(kLeaving, false); }
 
@@ -233,6 +271,10 @@ bool recorded_localhost_publish(const ipam::NetworkRecord& record) {
 
 std::string recorded_bridge_mac(const ipam::NetworkRecord& record) {
   return record.extra.value(kBridgeMac, std::string());
+}
+
+std::vector<std::string> recorded_sysctls(const ipam::NetworkRecord& record) {
+  return record.extra.value(kSysctls, std::vector<std::string>{});
 }
 
 std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record) {
@@ -252,16 +294,34 @@ iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const Ne
   return policy;
 }
 
+iptables::NetworkPolicy with_link_mates(const ipam::Transaction& store, iptables::NetworkPolicy policy) {
+  if (policy.link.empty()) return policy;
+  for (const ipam::NetworkRecord& other : store.list_networks()) {
+    if (other.name == policy.network || !other.policy.is_object() || is_leaving(other)) continue;
+    const iptables::NetworkPolicy mate = policy_from_json(other.policy);
+    if (mate.link != policy.link) continue;
+    policy.publishes = policy.publishes || mate.publishes;
+    policy.isolated = policy.isolated || mate.isolated;
+    policy.internal = policy.internal || mate.internal;
+  }
+  return policy;
+}
+
 ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan) {
   ipam::NetworkRecord record;
   host.live().write([&](ipam::Transaction& store) {
     record = merged_record(store, plan);
     store.put_network(record);
   });
-  if (!plan.bridge.empty()) set_up_bridge(host, plan, record);
-  const iptables::NetworkPolicy policy = policy_from_json(record.policy);
+  if (plan.bridge.empty()) {
+    apply_sysctls(host, plan, record);
+  } else {
+    set_up_bridge(host, plan, record);
+  }
+  iptables::NetworkPolicy policy = policy_from_json(record.policy);
   if (!policy.is_empty()) {
     const HeldLock table = host.live().lock_table(LockMode::kExclusive);
+    host.live().read([&](const ipam::Transaction& store) { policy = with_link_mates(store, policy); });
     iptables::PolicyTable(host.netfilter()).install(policy);
   }
   save(host, record);

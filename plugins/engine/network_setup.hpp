@@ -19,7 +19,13 @@ void tear_down_network(Host& host, const std::string& network);
 
 /// What the network's policy is once this plan is part of it: subnets add up, the configuration's switches win, and a plan
 /// of a chained plugin leaves the main plugin's switches alone.
-[[nodiscard]] iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const NetworkPlan& plan);
+[[nodiscard]] iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record,
+                                                   const NetworkPlan& plan);
+
+/// The policy with the switches of every network on the same link beside its own: the table's sets of links know no
+/// networks, and the stricter one counts.
+[[nodiscard]] iptables::NetworkPolicy with_link_mates(const ipam::Transaction& store,
+                                                      iptables::NetworkPolicy policy);
 
 /// Interface index of the bridge that the record's settings were applied to; 0 while they are being applied.
 [[nodiscard]] std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record);
@@ -29,5 +35,7 @@ void tear_down_network(Host& host, const std::string& network);
 [[nodiscard]] bool recorded_localhost_publish(const ipam::NetworkRecord& record);
 [[nodiscard]] std::string recorded_bridge_mac(const ipam::NetworkRecord& record);
 [[nodiscard]] std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record);
+/// "path=value" of every host sysctl that was set for it.
+[[nodiscard]] std::vector<std::string> recorded_sysctls(const ipam::NetworkRecord& record);
 
 }  // namespace netctl::engine

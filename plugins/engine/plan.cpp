@@ -21,12 +21,15 @@ std::optional<IpAddress> gateway_of(const std::vector<ipam::LeaseRecord>& leases
 }
 
 /// Forwarding is a property of the host as a whole: a packet that comes in through the uplink has to be let through too.
-std::vector<Sysctl> network_sysctls(const NetworkSpec& network, const std::vector<IpPrefix>& addresses, bool publishes) {
+std::vector<Sysctl> network_sysctls(const NetworkSpec& network, const std::vector<IpPrefix>& addresses,
+                                    bool publishes) {
   std::vector<Sysctl> sysctls;
   const std::string conf4 = "ipv4/conf/" + network.bridge + "/";
   const std::string conf6 = "ipv6/conf/" + network.bridge + "/";
-  if (network.is_gateway && has_family(addresses, Family::kIpv4)) sysctls.emplace_back("ipv4/ip_forward", "1");
-  if (network.is_gateway && has_family(addresses, Family::kIpv6)) sysctls.emplace_back("ipv6/conf/all/forwarding", "1");
+  if (network.is_gateway && has_family(addresses, Family::kIpv4))
+    sysctls.emplace_back("ipv4/ip_forward", "1");
+  if (network.is_gateway && has_family(addresses, Family::kIpv6))
+    sysctls.emplace_back("ipv6/conf/all/forwarding", "1");
   // A router advertisement from a container must not change the host's routes.
   sysctls.emplace_back(conf6 + "accept_ra", "0");
   if (has_family(addresses, Family::kIpv6)) sysctls.emplace_back(conf6 + "accept_dad", "0");
@@ -77,7 +80,8 @@ LinkPlan plan_link(const AttachmentRequest& request, const std::vector<IpPrefix>
   return plan;
 }
 
-std::vector<Sysctl> container_sysctls(const AttachmentRequest& request, const std::vector<IpPrefix>& addresses) {
+std::vector<Sysctl> container_sysctls(const AttachmentRequest& request,
+                                      const std::vector<IpPrefix>& addresses) {
   const std::string conf4 = "ipv4/conf/" + request.key.ifname + "/";
   const std::string conf6 = "ipv6/conf/" + request.key.ifname + "/";
   std::vector<Sysctl> sysctls;
@@ -110,7 +114,8 @@ std::vector<cni::ResultRoute> plan_routes(const AttachmentRequest& request,
     const std::optional<IpAddress> gateway = gateway_of(leases, family);
     if (!gateway) {
       throw Error(ErrorCode::kInvalidConfig,
-                  "isDefaultGateway needs a gateway address; name one in the ipam range of network " + request.key.network);
+                  "isDefaultGateway needs a gateway address; name one in the ipam range of network " +
+                      request.key.network);
     }
     cni::ResultRoute route;
     route.destination = {IpAddress::any(family), 0};

@@ -22,13 +22,13 @@ using Sysctl = std::pair<std::string, std::string>;
 struct NetworkPlan {
   std::string name;
   std::string driver;
-  std::string bridge;                   ///< empty: no bridge of ours (chained behind another plugin)
+  std::string bridge;  ///< empty: no bridge of ours (chained behind another plugin)
   MacAddress bridge_mac;
   std::uint32_t mtu_bytes = 0;
   bool promiscuous = false;
   bool force_address = false;
   bool localhost_publish = true;
-  std::vector<IpPrefix> gateways;       ///< addresses of the bridge
+  std::vector<IpPrefix> gateways;  ///< addresses of the bridge
   std::vector<Sysctl> host_sysctls;
   iptables::NetworkPolicy policy;
   std::vector<std::string> pools;
@@ -52,11 +52,11 @@ struct LinkPlan {
 struct Plan {
   ipam::AttachmentKey key;
   NetworkPlan network;
-  std::optional<LinkPlan> link;                ///< nullopt: this driver makes none
+  std::optional<LinkPlan> link;  ///< nullopt: this driver makes none
   std::vector<IpPrefix> addresses;
-  std::vector<cni::ResultRoute> routes;        ///< as the result reports them
-  std::vector<netlink::Route> kernel_routes;   ///< gateways filled in; the link is that of the container's end
-  std::vector<Sysctl> host_sysctls;            ///< of the host end
+  std::vector<cni::ResultRoute> routes;       ///< as the result reports them
+  std::vector<netlink::Route> kernel_routes;  ///< gateways filled in; the link is that of the container's end
+  std::vector<Sysctl> host_sysctls;           ///< of the host end
   std::vector<Sysctl> container_sysctls;
   bool detect_duplicates = false;
   std::vector<iptables::PublishedPort> ports;
@@ -69,8 +69,8 @@ struct Plan {
                              const std::vector<ipam::PortRecord>& ports);
 
 /// The elements that a claim becomes: one for each of the container's addresses that the host address fits.
-[[nodiscard]] std::vector<iptables::PublishedPort> published_ports(const ipam::AttachmentKey& key,
-                                                                   const std::vector<ipam::PortRecord>& ports);
+[[nodiscard]] std::vector<iptables::PublishedPort> published_ports(
+    const ipam::AttachmentKey& key, const std::vector<ipam::PortRecord>& ports);
 
 /// For --plan and people: every link, address, route, rule element and sysctl by name.
 [[nodiscard]] nlohmann::json to_json(const Plan& plan);

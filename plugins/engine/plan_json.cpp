@@ -42,22 +42,24 @@ Json route_json(const cni::ResultRoute& route) {
 
 Json network_json(const NetworkPlan& network) {
   return {{"name", network.name},
-          {"bridge", {{"name", network.bridge},
-                      {"mac", network.bridge_mac.to_string()},
-                      {"mtu", network.mtu_bytes},
-                      {"promiscuous", network.promiscuous},
-                      {"addresses", texts(network.gateways)}}},
+          {"bridge",
+           {{"name", network.bridge},
+            {"mac", network.bridge_mac.to_string()},
+            {"mtu", network.mtu_bytes},
+            {"promiscuous", network.promiscuous},
+            {"addresses", texts(network.gateways)}}},
           {"sysctls", sysctls_json(network.host_sysctls)},
           {"policy", to_json(network.policy)}};
 }
 
 Json link_json(const LinkPlan& link) {
-  return {{"host", {{"name", link.host_ifname},
-                    {"mac", link.host_mac.to_string()},
-                    {"alias", link.alias},
-                    {"hairpin", link.hairpin},
-                    {"isolated", link.isolated},
-                    {"locked", link.locked}}},
+  return {{"host",
+           {{"name", link.host_ifname},
+            {"mac", link.host_mac.to_string()},
+            {"alias", link.alias},
+            {"hairpin", link.hairpin},
+            {"isolated", link.isolated},
+            {"locked", link.locked}}},
           {"container",
            {{"name", link.container_ifname}, {"mac", link.container_mac.to_string()}, {"up", link.up}}},
           {"mtu", link.mtu_bytes}};
@@ -88,16 +90,16 @@ iptables::NetworkPolicy policy_from_json(const nlohmann::json& json) {
 }
 
 nlohmann::json to_json(const Plan& plan) {
-  Json json = {{"version", 1},
-               {"attachment", {{"network", plan.key.network},
-                               {"containerID", plan.key.container_id},
-                               {"ifname", plan.key.ifname}}},
-               {"network", network_json(plan.network)},
-               {"addresses", texts(plan.addresses)},
-               {"routes", Json::array()},
-               {"hostSysctls", sysctls_json(plan.host_sysctls)},
-               {"containerSysctls", sysctls_json(plan.container_sysctls)},
-               {"ports", Json::array()}};
+  Json json = {
+      {"version", 1},
+      {"attachment",
+       {{"network", plan.key.network}, {"containerID", plan.key.container_id}, {"ifname", plan.key.ifname}}},
+      {"network", network_json(plan.network)},
+      {"addresses", texts(plan.addresses)},
+      {"routes", Json::array()},
+      {"hostSysctls", sysctls_json(plan.host_sysctls)},
+      {"containerSysctls", sysctls_json(plan.container_sysctls)},
+      {"ports", Json::array()}};
   if (plan.link) json["link"] = link_json(*plan.link);
   for (const cni::ResultRoute& route : plan.routes) json["routes"].push_back(route_json(route));
   for (const iptables::PublishedPort& port : plan.ports) json["ports"].push_back(port_json(port));

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -108,7 +109,7 @@ Listener find_holder(const std::string& inode) {
     const std::string pid = entry->d_name;
     if (pid.find_first_not_of("0123456789") != std::string::npos || !holds_socket(pid, link_text)) continue;
     Listener listener;
-    listener.pid = std::atoi(pid.c_str());
+    std::from_chars(pid.data(), pid.data() + pid.size(), listener.pid);
     listener.name = read_file("/proc/" + pid + "/comm");
     if (!listener.name.empty()) listener.name.pop_back();
     listener.command_line = read_file("/proc/" + pid + "/cmdline");

@@ -9,14 +9,16 @@
 namespace netctl::engine {
 namespace {
 
-constexpr std::uint16_t kFirstChosenPort = 32768;  // Docker's and the kernel's default for ephemeral ports begin here
+constexpr std::uint16_t kFirstChosenPort =
+    32768;  // Docker's and the kernel's default for ephemeral ports begin here
 
 /// Both the main plugin and a chained portmap may see the same mappings. A wanted port of 0 is the one that was chosen for
 /// the first of them.
 bool same_mapping(const ipam::PortRecord& wanted, const ipam::PortRecord& present) {
   const auto& claimants = present.claimed_by;
-  const bool chosen_for_another = wanted.host_port == 0 && std::find(claimants.begin(), claimants.end(),
-                                                                     wanted.claimed_by.front()) == claimants.end();
+  const bool chosen_for_another =
+      wanted.host_port == 0 &&
+      std::find(claimants.begin(), claimants.end(), wanted.claimed_by.front()) == claimants.end();
   return wanted.protocol == present.protocol && wanted.host_ip == present.host_ip &&
          (wanted.host_port == present.host_port || chosen_for_another) && wanted.count == present.count &&
          wanted.container_port == present.container_port;
@@ -44,8 +46,9 @@ void choose_host_port(const ipam::Transaction& store, ipam::PortRecord& port) {
 void reject_listener(const ipam::PortRecord& port, const ipam::AttachmentKey& key) {
   const std::optional<Listener> listener = find_listener(port);
   if (!listener || listener->command_line.find(key.container_id) != std::string::npos) return;
-  const std::string who = listener->pid == 0 ? "another process of the host"
-                                             : listener->name + " (pid " + std::to_string(listener->pid) + ")";
+  const std::string who = listener->pid == 0
+                              ? "another process of the host"
+                              : listener->name + " (pid " + std::to_string(listener->pid) + ")";
   throw Error(ErrorCode::kPortTaken,
               "host port " + to_string(port) + " is in use by " + who + "; stop it, or publish another port");
 }
@@ -55,12 +58,13 @@ void reject_listener(const ipam::PortRecord& port, const ipam::AttachmentKey& ke
 PortHeld::PortHeld(const ipam::PortConflict& conflict)
     : Error(ErrorCode::kPortTaken, "host port " + to_string(conflict.wanted) + " is already published by " +
                                        describe(conflict.holder, conflict.holder_name) + ", on network " +
-                                       conflict.holder.network + "; remove that container, or publish another port"),
+                                       conflict.holder.network +
+                                       "; remove that container, or publish another port"),
       holder_(conflict.holder) {}
 
 std::vector<ipam::PortRecord> port_records(const std::vector<cni::PortMapping>& mappings,
-                                           const std::vector<IpAddress>& targets, const std::string& claimed_by,
-                                           bool masquerade_local) {
+                                           const std::vector<IpAddress>& targets,
+                                           const std::string& claimed_by, bool masquerade_local) {
   std::vector<ipam::PortRecord> records;
   for (const cni::PortMapping& mapping : mappings) {
     ipam::PortRecord record;
@@ -77,15 +81,17 @@ std::vector<ipam::PortRecord> port_records(const std::vector<cni::PortMapping>& 
   return records;
 }
 
-void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record, std::vector<ipam::PortRecord> ports) {
+void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,
+                 std::vector<ipam::PortRecord> ports) {
   for (ipam::PortRecord& port : ports) {
-    const auto present = std::find_if(record.ports.begin(), record.ports.end(), [&](const ipam::PortRecord& other) {
-      return same_mapping(port, other);
-    });
+    const auto present =
+        std::find_if(record.ports.begin(), record.ports.end(),
+                     [&](const ipam::PortRecord& other) { return same_mapping(port, other); });
     if (present != record.ports.end()) {
       auto& claimants = present->claimed_by;
       const std::string& claimant = port.claimed_by.front();
-      if (std::find(claimants.begin(), claimants.end(), claimant) == claimants.end()) claimants.push_back(claimant);
+      if (std::find(claimants.begin(), claimants.end(), claimant) == claimants.end())
+        claimants.push_back(claimant);
       continue;
     }
     if (port.host_port == 0) choose_host_port(store, port);
@@ -115,8 +121,10 @@ std::vector<ipam::PortRecord> release_ports(ipam::Transaction& store, ipam::Atta
   return released;
 }
 
-nlohmann::json chosen_ports(const std::vector<cni::PortMapping>& asked, const std::vector<ipam::PortRecord>& ports) {
-  const bool any = std::any_of(asked.begin(), asked.end(), [](const cni::PortMapping& port) { return port.host_port == 0; });
+nlohmann::json chosen_ports(const std::vector<cni::PortMapping>& asked,
+                            const std::vector<ipam::PortRecord>& ports) {
+  const bool any = std::any_of(asked.begin(), asked.end(),
+                               [](const cni::PortMapping& port) { return port.host_port == 0; });
   if (!any) return nullptr;
   nlohmann::json list = nlohmann::json::array();
   for (const ipam::PortRecord& port : ports) {

@@ -1,6 +1,6 @@
 #pragma once
-// Published ports of a request: claims in the store, and a look at the host's own sockets, for a free claim is not yet a free
-// port.
+// Published ports of a request: claims in the store, and a look at the host's own sockets, for a free claim is not
+// yet a free port.
 
 #include <string>
 #include <vector>
@@ -24,12 +24,14 @@ class PortHeld : public Error {
 /// The mappings as records that lead to `targets` (one address a family). hostPort 0 stays 0.
 [[nodiscard]] std::vector<ipam::PortRecord> port_records(const std::vector<cni::PortMapping>& mappings,
                                                          const std::vector<IpAddress>& targets,
-                                                         const std::string& claimed_by, bool masquerade_local);
+                                                         const std::string& claimed_by,
+                                                         bool masquerade_local);
 
 /// Claims all of them for `key`, chooses the host port where it is 0, and merges them into `record.ports` (a mapping that
 /// another executable of the chain claimed already gets one more claimant).
 /// Errors: PortHeld; kPortTaken when a process of the host listens there (names it).
-void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record, std::vector<ipam::PortRecord> ports);
+void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,
+                 std::vector<ipam::PortRecord> ports);
 
 /// Drops `claimant` from the record's ports, releases the claims that nobody is left of, and returns those ports.
 std::vector<ipam::PortRecord> release_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,

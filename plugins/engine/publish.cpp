@@ -22,8 +22,9 @@ std::string link_towards(Host& host, const ipam::AttachmentRecord& record, const
   const auto index = netlink::find_outgoing_link(host.route(), request.targets.front());
   const auto link = index ? netlink::find_link(host.route(), *index) : std::nullopt;
   if (link) return link->name;
-  throw Error(ErrorCode::kInvalidConfig, "the host has no route to " + request.targets.front().to_string() +
-                                             "; portmap can only publish ports of containers that the host reaches");
+  throw Error(ErrorCode::kInvalidConfig,
+              "the host has no route to " + request.targets.front().to_string() +
+                  "; portmap can only publish ports of containers that the host reaches");
 }
 
 NetworkPlan network_plan(Host& host, const Reservation& reserved, const PublishRequest& request) {
@@ -60,7 +61,8 @@ Reservation try_reserve(Host& host, const PublishRequest& request) {
       record.created_boot_nanoseconds = boot_nanoseconds();
     }
     record.parts[kPublishPart] = ipam::State::kAdding;
-    claim_ports(store, record, port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));
+    claim_ports(store, record,
+                port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));
     store.put_attachment(record);
     reserved.network = store.find_network(request.key.network);
   });
@@ -76,7 +78,8 @@ Reservation reserve_ports(Host& host, const PublishRequest& request) {
       if (!reclaim_if_dead(host, held.holder())) throw;
     }
   }
-  throw Error(ErrorCode::kTryAgainLater, "the ports could not be claimed while others come and go; try again");
+  throw Error(ErrorCode::kTryAgainLater,
+              "the ports could not be claimed while others come and go; try again");
 }
 
 }  // namespace
@@ -91,7 +94,8 @@ ipam::AttachmentRecord publish(Host& host, const PublishRequest& request) {
     log_warning("while taking back a failed ADD: could not " + step + ": " + reason + "; `netctl gc` will");
   };
   UndoStack network_undo(report);
-  network_undo.on_failure("remove the unused network", [&] { remove_network_if_unused(host, request.key.network); });
+  network_undo.on_failure("remove the unused network",
+                          [&] { remove_network_if_unused(host, request.key.network); });
   const HeldLock lock = host.live().lock_attachment(request.key);
   Reservation reserved = reserve_ports(host, request);
   ipam::AttachmentRecord& record = reserved.record;

@@ -19,15 +19,15 @@ namespace netctl::engine {
 /// What all attachments of a network share.
 struct NetworkSpec {
   std::string bridge = "cni0";
-  std::uint32_t mtu_bytes = 0;          ///< 0 = the kernel's default
-  bool is_gateway = false;              ///< the bridge has the gateway's address, the host forwards
-  bool force_address = false;           ///< another address of the bridge gives way
+  std::uint32_t mtu_bytes = 0;  ///< 0 = the kernel's default
+  bool is_gateway = false;      ///< the bridge has the gateway's address, the host forwards
+  bool force_address = false;   ///< another address of the bridge gives way
   bool promiscuous = false;
   bool masquerade = false;
   std::vector<IpPrefix> masquerade_exclude;
   bool isolated = false;
   bool internal = false;
-  bool localhost_publish = true;        ///< published ports are reachable through 127.0.0.1 too
+  bool localhost_publish = true;  ///< published ports are reachable through 127.0.0.1 too
 };
 
 /// What concerns this container's interface alone.
@@ -35,13 +35,13 @@ struct EndpointSpec {
   std::optional<MacAddress> mac;
   bool hairpin = false;
   bool port_isolation = false;
-  bool spoof_check = false;             ///< frames from other source addresses than its own are dropped
-  bool detect_duplicates = false;       ///< IPv6 duplicate address detection
-  bool disable_ipv6 = false;            ///< when it has no IPv6 address: not even a link-local one
-  bool leave_down = false;              ///< layer 2 only: the container's end stays down
-  bool default_gateway = false;         ///< add a default route through the gateway
+  bool spoof_check = false;        ///< frames from other source addresses than its own are dropped
+  bool detect_duplicates = false;  ///< IPv6 duplicate address detection
+  bool disable_ipv6 = false;       ///< when it has no IPv6 address: not even a link-local one
+  bool leave_down = false;         ///< layer 2 only: the container's end stays down
+  bool default_gateway = false;    ///< add a default route through the gateway
   std::vector<cni::PortMapping> ports;
-  cni::Dns dns;                         ///< overrides what addressing says, unless empty
+  cni::Dns dns;  ///< overrides what addressing says, unless empty
 };
 
 enum class Addressing { kNone, kPool, kDelegate };
@@ -49,9 +49,9 @@ enum class Addressing { kNone, kPool, kDelegate };
 /// Where addresses come from.
 struct AddressingSpec {
   Addressing kind = Addressing::kNone;
-  std::string delegate;                              ///< executable name for kDelegate
-  std::string data_directory;                        ///< names the pool, together with the network
-  std::vector<std::vector<ipam::RangeSpec>> sets;    ///< empty: a free subnet is chosen and remembered
+  std::string delegate;                            ///< executable name for kDelegate
+  std::string data_directory;                      ///< names the pool, together with the network
+  std::vector<std::vector<ipam::RangeSpec>> sets;  ///< empty: a free subnet is chosen and remembered
   std::vector<IpPrefix> exclude;
   std::vector<IpAddress> wanted;
   std::vector<cni::ResultRoute> routes;
@@ -60,17 +60,18 @@ struct AddressingSpec {
 
 struct AttachmentRequest {
   ipam::AttachmentKey key;
-  std::string driver;                   ///< the executable's name: its part of the record
-  bool makes_link = true;               ///< false: somebody else makes the interface (stand-alone IPAM)
+  std::string driver;      ///< the executable's name: its part of the record
+  bool makes_link = true;  ///< false: somebody else makes the interface (stand-alone IPAM)
   std::string netns_path;
-  bool netns_override = false;          ///< the plugin's own namespace is allowed
+  bool netns_override = false;  ///< the plugin's own namespace is allowed
   std::string container_name;
-  std::vector<std::string> aliases;     ///< further names on this network, for `netctl inspect` and the like
+  std::vector<std::string> aliases;  ///< further names on this network, for `netctl inspect` and the like
   std::map<std::string, std::string> labels;
   NetworkSpec network;
   EndpointSpec endpoint;
   AddressingSpec addressing;
-  const cni::Invocation* invocation = nullptr;  ///< borrowed; for the delegates' environment and configuration
+  const cni::Invocation* invocation =
+      nullptr;  ///< borrowed; for the delegates' environment and configuration
 };
 
 }  // namespace netctl::engine

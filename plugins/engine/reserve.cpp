@@ -1,6 +1,7 @@
 #include "plugins/engine/reserve.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.hpp"
 #include "plugins/engine/addressing.hpp"
@@ -35,7 +36,8 @@ ipam::AttachmentRecord new_record(const AttachmentRequest& request, std::uint64_
 
 bool is_complete(const ipam::AttachmentRecord& record, const std::string& part, std::uint64_t netns_cookie) {
   const auto found = record.parts.find(part);
-  return found != record.parts.end() && found->second == ipam::State::kReady && record.netns_cookie == netns_cookie;
+  return found != record.parts.end() && found->second == ipam::State::kReady &&
+         record.netns_cookie == netns_cookie;
 }
 
 /// What one try of the transaction needs; worked out before it, so that the store's lock is held for no longer than needed.
@@ -83,7 +85,7 @@ Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& 
     if (const auto present = store.find_attachment(request.key)) {
       if (is_complete(*present, request.driver, record.netns_cookie)) throw_already_attached(*present);
       const bool same_container = present->netns_cookie == record.netns_cookie;
-      if (present->parts.count(request.driver) != 0 || !same_container || is_unfinished(*present)) {
+      if (present->parts.contains(request.driver) || !same_container || is_unfinished(*present)) {
         outcome = Outcome::kUndoOldFirst;
         return;
       }
@@ -105,6 +107,25 @@ Wishes make_wishes(Host& host, AttachmentRequest& request) {
   return wishes;
 }
 
+/// Who is dead and holds an address that is asked for goes with all that it has: the ports that it published would lead to
+/// the next container otherwise.
+void clear_dead_holders(Host& host, const AttachmentRequest& request, const Wishes& wishes) {
+  std::set<ipam::AttachmentKey> holders;
+  const auto note_holders = [&](const ipam::Transaction& store, const std::vector<IpAddress>& addresses) {
+    for (const IpAddress& address : addresses) {
+      const auto holder = ipam::find_holder(store, wishes.pool->id, address);
+      if (holder && *holder != request.key) holders.insert(*holder);
+    }
+  };
+  const ipam::AllocationRequest& asked = wishes.allocation;
+  if (!wishes.pool || (asked.wanted.empty() && asked.reserved_for_owner.empty())) return;
+  host.live().read([&](const ipam::Transaction& store) {
+    note_holders(store, asked.wanted);
+    note_holders(store, asked.reserved_for_owner);
+  });
+  for (const ipam::AttachmentKey& holder : holders) reclaim_if_dead(host, holder);
+}
+
 }  // namespace
 
 void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_t netns_cookie) {
@@ -118,6 +139,7 @@ void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_
 Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie) {
   Wishes wishes = make_wishes(host, request);
   if (request.addressing.kind == Addressing::kDelegate) wishes.delegated = lease_from_delegate(request);
+  clear_dead_holders(host, request, wishes);
   bool may_collect = true;
   constexpr int kAttempts = 64;  // each one more means that something dead was cleared away
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -133,7 +155,8 @@ Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_
       if (collect_dead(host, request.key.network) == 0) throw;
     }
   }
-  throw Error(ErrorCode::kTryAgainLater, "the attachment could not be reserved while others come and go; try again");
+  throw Error(ErrorCode::kTryAgainLater,
+              "the attachment could not be reserved while others come and go; try again");
 }
 
 ipam::AttachmentRecord rehearse_reserve(Host& host, AttachmentRequest& request) {

@@ -21,8 +21,9 @@ void require_state_directory() {
     const std::string parent = directory.substr(0, directory.find_last_of('/') + 1);
     if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) == 0) return;
   }
-  not_available("the state directory " + directory + " cannot be written; run as root, or set NETCTL_STATE_DIR",
-                errno_text(errno));
+  not_available(
+      "the state directory " + directory + " cannot be written; run as root, or set NETCTL_STATE_DIR",
+      errno_text(errno));
 }
 
 /// Opening a netfilter socket needs no right; asking nf_tables for its generation needs CAP_NET_ADMIN and the module.

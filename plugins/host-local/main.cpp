@@ -26,8 +26,9 @@ engine::AttachmentRequest read_request(const cni::Invocation& invocation) {
   request.addressing = engine::read_addressing(invocation, runtime);
   request.invocation = &invocation;
   if (request.addressing.kind != engine::Addressing::kPool) {
-    throw Error(ErrorCode::kInvalidConfig,
-                "IPAM config missing 'ipam' key with type host-local; this executable only serves such networks");
+    throw Error(
+        ErrorCode::kInvalidConfig,
+        "IPAM config missing 'ipam' key with type host-local; this executable only serves such networks");
   }
   return request;
 }

@@ -14,7 +14,8 @@ constexpr const char* kLoopback = "lo";
 netlink::Link find_loopback(engine::Container& container) {
   const auto link = netlink::find_link(container.route, kLoopback);
   if (link) return *link;
-  throw Error(ErrorCode::kKernel, "the container's network namespace has no interface lo; it was removed by hand");
+  throw Error(ErrorCode::kKernel,
+              "the container's network namespace has no interface lo; it was removed by hand");
 }
 
 cni::Result add(const cni::Invocation& invocation) {
@@ -40,7 +41,8 @@ void del(const cni::Invocation&) {}
 void check(const cni::Invocation& invocation) {
   engine::Container container = engine::Container::enter(invocation.netns, invocation.netns_override);
   if (!find_loopback(container).up) {
-    throw Error(ErrorCode::kDrift, "the container's loopback interface is down; run `ip link set lo up` inside, or ADD");
+    throw Error(ErrorCode::kDrift,
+                "the container's loopback interface is down; run `ip link set lo up` inside, or ADD");
   }
 }
 

@@ -15,7 +15,8 @@ cni::Result add(const cni::Invocation& invocation) {
   const engine::PublishRequest request = read_request(invocation);
   if (!invocation.prev_result) {
     throw Error(ErrorCode::kInvalidConfig,
-                "portmap must be called as a chained plugin, with prevResult; put it behind the main plugin in the list");
+                "portmap must be called as a chained plugin, with prevResult; put it behind the main plugin "
+                "in the list");
   }
   cni::Result result = *invocation.prev_result;
   if (request.ports.empty()) return result;
@@ -27,7 +28,8 @@ cni::Result add(const cni::Invocation& invocation) {
 
 void del(const cni::Invocation& invocation) {
   engine::Host host = engine::Host::open();
-  engine::detach_part(host, {invocation.network, invocation.container_id, invocation.ifname}, engine::kPublishPart);
+  engine::detach_part(host, {invocation.network, invocation.container_id, invocation.ifname},
+                      engine::kPublishPart);
   (void)read_request(invocation);  // a configuration that cannot be read is reported, after the work is done
 }
 

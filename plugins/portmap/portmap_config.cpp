@@ -10,9 +10,9 @@ namespace netctl::portmap {
 namespace {
 
 void refuse(const cni::ConfigReader& config, const char* key, const char* instead) {
-  throw Error(ErrorCode::kUnsupportedField, std::string("the key ") + key + " with value " + config.raw(key)->dump() +
-                                                " is not offered: published ports are elements of one nf_tables map; " +
-                                                instead,
+  throw Error(ErrorCode::kUnsupportedField,
+              std::string("the key ") + key + " with value " + config.raw(key)->dump() +
+                  " is not offered: published ports are elements of one nf_tables map; " + instead,
               key);
 }
 
@@ -28,8 +28,10 @@ void check_types_and_refuse(const cni::ConfigReader& config) {
     config.complain("externalSetMarkChain", "cannot be combined with markMasqBit; leave one out");
   }
   if (mark_bit) refuse(config, "markMasqBit", "no packet mark is used, leave the key out");
-  if (mark_chain && !mark_chain->empty()) refuse(config, "externalSetMarkChain", "no packet mark is used, leave the key out");
-  if (config.boolean("masqAll").value_or(false)) refuse(config, "masqAll", "leave it out, the client's address is kept");
+  if (mark_chain && !mark_chain->empty())
+    refuse(config, "externalSetMarkChain", "no packet mark is used, leave the key out");
+  if (config.boolean("masqAll").value_or(false))
+    refuse(config, "masqAll", "leave it out, the client's address is kept");
   for (const char* key : {"conditionsV4", "conditionsV6"}) {
     if (!config.texts(key).empty()) refuse(config, key, "put such rules into the chain user-prerouting");
   }

@@ -10,11 +10,13 @@ usage: kill_at_every_syscall.py [--full]    --full: every syscall, before and af
 """
 
 import collections
+import dataclasses
 import os
 import sys
-import time
 
-from harness import VICTIM_PORT, Lab, Network, Step, container_view, count, gc, host_ends, snapshot, step, wait_until
+from harness import (VICTIM_PORT, Lab, Network, Step, Syscall, container_view, count, gc, host_ends, snapshot, step,
+                     wait_until)
+from sweeps import finish, in_child, sweep
 
 # Scenario: the call that is killed, who publishes, how many live beside it, and the phases that must all be met.
 Scenario = collections.namedtuple("Scenario", "call ports_in living phases")
@@ -68,13 +70,26 @@ def phase(call, facts):
 
 
 class Sweep:
-    def __init__(self, lab, scenario):
-        self.lab = lab
+    """One scenario on a private host."""
+
+    def __init__(self, scenario):
+        self.lab = Lab(duplicate_detection=False)
         self.scenario = scenario
         self.call = scenario.call
-        self.network = Network(lab, scenario.living, scenario.ports_in)
-        self.log = collections.Counter()
+        self.attached = None
         self.rounds = 0
+
+    def __enter__(self):
+        self.lab.__enter__()
+        self.network = Network(self.lab, self.scenario.living, self.scenario.ports_in)
+        return self
+
+    def __exit__(self, *error):
+        self.lab.__exit__(*error)
+
+    def finish(self):
+        self.network.assert_intact("after the sweep")
+        self.network.verify_living()
 
     def prepare(self, name):
         """A victim brought to where the call begins: (container, stdin of the call, what the host looked like)."""
@@ -102,7 +117,7 @@ class Sweep:
         return calls
 
     def round(self, mode, ordinal, leave_netns):
-        """One kill and all that must hold after it. False when the program ended before that syscall."""
+        """One kill and all that must hold after it; the phase that was hit."""
         self.rounds += 1
         victim, config = self.prepare(f"victim{self.rounds}")
         before = snapshot.settled()
@@ -110,10 +125,9 @@ class Sweep:
         if run.hit is None:
             self.network.remove(victim)
             self.lab.remove(victim)
-            return False
+            return "over before"
         facts = Facts(run, self.network.base, victim)
         reached = phase(self.call, facts)
-        self.log[reached] += 1
         note = f"{self.call} {mode} at {run.hit} [{reached}], namespace {'there' if leave_netns else 'gone'}"
         if os.environ.get("NETCTL_FAULT_VERBOSE"):
             print(note, flush=True)
@@ -121,7 +135,7 @@ class Sweep:
             self.after_kill(victim, before, reached, leave_netns)
         except Exception as error:
             raise AssertionError(f"{note}: {error}") from error
-        return True
+        return reached
 
     def after_kill(self, victim, before, reached, leave_netns):
         if not leave_netns:
@@ -179,41 +193,36 @@ def chosen(calls):
     return sorted(rounds, key=lambda entry: entry[1])
 
 
-def sweep(scenario, full):
-    began = time.monotonic()
-    with Lab(duplicate_detection=False) as lab:
-        work = Sweep(lab, scenario)
-        calls = work.syscalls()
-        if full:
-            rounds = [(mode, n) for n in range(1, len(calls) + 40) for mode in ("kill", "kill-after")]
-        else:
-            rounds = chosen(calls)
-        for number, (mode, ordinal) in enumerate(rounds):
-            if not work.round(mode, ordinal, leave_netns=number % 4 != 3):
-                break
-        work.network.assert_intact("after the sweep")
-        work.network.verify_living()
-        missing = [name for name in scenario.phases if not work.log[name]]
-        print(f"{scenario.call} beside {scenario.living}: {len(calls)} syscalls, {sum(work.log.values())} kills, "
-              f"{dict(work.log)}, {time.monotonic() - began:.1f} s", flush=True)
-        assert not missing, f"{scenario.call}: no kill hit the phase {missing}"
+def undisturbed(scenario):
+    """The syscalls of a run without harm, found in a child as every Lab is."""
+    def work():
+        with Sweep(scenario) as subject:
+            for call in subject.syscalls():
+                yield dataclasses.asdict(call)
+    found = list(in_child(work))
+    assert found and "crash" not in found[-1], found[-1:]
+    return [Syscall(**fields) for fields in found]
 
 
 def main():
     full = "--full" in sys.argv
     wanted = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    tallies = []
     for number, scenario in enumerate(SCENARIOS):
         if wanted and str(number) not in wanted:
             continue
-        # A process of its own: a Lab cannot be left again.
-        child = os.fork()
-        if child == 0:
-            sweep(scenario, full)
-            sys.stdout.flush()
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if status != 0:
-            sys.exit(f"scenario {number} ({scenario.call} beside {scenario.living}) failed")
+        calls = undisturbed(scenario)
+        modes = [(mode, n) for n in range(1, len(calls) + 1) for mode in ("kill", "kill-after")] if full else chosen(calls)
+        # Every third container is dead by the time of the gc; the others have only lost their plugin.
+        rounds = [(mode, ordinal, place % 3 != 2) for place, (mode, ordinal) in enumerate(modes)]
+        title = f"{scenario.call} beside {scenario.living} ({len(calls)} syscalls)"
+        tally = sweep(title, lambda: Sweep(scenario), rounds)  # noqa: B023: used at once
+        missing = [name for name in scenario.phases if not tally.log[name]]
+        if missing:
+            tally.failures.append(f"{title}: no kill hit the phases {missing}")
+            print(tally.failures[-1], flush=True)
+        tallies.append(tally)
+    finish(tallies)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@
 //   stepper REPORT fail K ERRNO     PROGRAM ...             syscall K answers -ERRNO and takes no effect
 //   stepper REPORT fail-after K ERRNO PROGRAM ...           syscall K takes effect and answers -ERRNO all the same
 //
+// K is the number of the syscall in the whole run, or NAME#K: the K-th call of that name (a run may differ from the next
+// in how often it grows its heap).
+//
 // stdin, stdout, stderr and the environment are the program's. The exit status is the program's, 128 + signal when one
 // ended it, 125 when the stepper itself failed.
 
@@ -42,6 +45,7 @@ struct Orders {
   const char* report = nullptr;
   Harm harm = Harm::kNone;
   unsigned ordinal = 0;  // 1 is the first syscall after the program's execve
+  std::string name;      // empty: of any name
   int error_number = 0;
   char** program = nullptr;
 };
@@ -138,7 +142,9 @@ class Stepper {
     for (int i = 0; i < 6; ++i) {
       entry.arguments[i] = info.entry.args[i];
     }
-    const bool hit = orders_.harm != Harm::kNone && count_ == orders_.ordinal;
+    const bool counts = orders_.name.empty() || orders_.name == syscall_name(entry.number);
+    candidates_ += counts ? 1 : 0;
+    const bool hit = orders_.harm != Harm::kNone && counts && candidates_ == orders_.ordinal;
     report_.syscall(entry, hit);
     if (!hit) {
       return;
@@ -193,6 +199,7 @@ class Stepper {
   pid_t main_process_ = 0;
   pid_t harmed_process_ = 0;
   unsigned count_ = 0;
+  unsigned candidates_ = 0;  // calls that the orders count
   bool started_ = false;
 };
 
@@ -213,7 +220,11 @@ Orders parse(int argc, char** argv) {
                   : mode == "fail"       ? Harm::kFail
                   : mode == "fail-after" ? Harm::kFailAfter
                                          : throw std::invalid_argument("stepper: unknown mode " + mode);
-    orders.ordinal = static_cast<unsigned>(std::stoul(argv[next++]));
+    const std::string which = argv[next++];
+    const std::size_t separator = which.find('#');
+    orders.name = separator == std::string::npos ? "" : which.substr(0, separator);
+    orders.ordinal = static_cast<unsigned>(
+        std::stoul(separator == std::string::npos ? which : which.substr(separator + 1)));
   }
   if (orders.harm == Harm::kFail || orders.harm == Harm::kFailAfter) {
     orders.error_number = next < argc ? std::stoi(argv[next++]) : 0;

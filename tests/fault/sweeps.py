@@ -47,7 +47,7 @@ class Tally:
         return f"{self.title}: {dict(self.log)}, {len(self.failures)} failures, {time.monotonic() - self.began:.1f} s"
 
 
-def sweep(title, make, rounds, most_failures=20):
+def sweep(title, make, rounds, most_failures=60):
     """Gives every element of `rounds` to make().round(element), which returns a word for the tally; then make().finish().
 
     `make` is a context manager's factory: entered in the child. After a failure a fresh child goes on with the next round.

@@ -68,7 +68,7 @@ TEST_F(AddressingTest, RefusesAnAddressThatIsReservedForAnother) {
 }
 
 TEST_F(AddressingTest, ChoosesASubnetThatTheHostDoesNotRoute) {
-  output_of({"ip", "link", "add", "uplink", "type", "dummy"});
+  output_of({"ip", "link", "add", "uplink", "type", "bridge"});
   output_of({"ip", "addr", "add", "172.17.5.1/24", "dev", "uplink"});
   output_of({"ip", "link", "set", "uplink", "up"});
   output_of({"ip", "route", "add", "10.210.0.0/23", "dev", "uplink"});

@@ -18,8 +18,9 @@ std::vector<std::string> global_addresses(const Box& box) {
   std::vector<std::string> texts;
   const nlohmann::json shown = box.ip({"addr", "show", "dev", "eth0", "scope", "global"});
   for (const auto& one : shown.at(0).at("addr_info")) {
-    texts.push_back(one.at("local").get<std::string>() + "/" +
-                    std::to_string(one.at("prefixlen").get<int>()));
+    if (one.contains("local"))
+      texts.push_back(one.at("local").get<std::string>() + "/" +
+                      std::to_string(one.at("prefixlen").get<int>()));
   }
   return texts;
 }
@@ -145,13 +146,13 @@ TEST_F(AttachTest, RefusesASecondTime) {
 TEST_F(AttachTest, RefusesAnInterfaceThatIsThere) {
   const std::string before = snapshot();
   const Box box;
-  box.run({"ip", "link", "add", "eth0", "type", "dummy"});
+  box.run({"ip", "link", "add", "eth0", "type", "bridge"});
   const Error error = refusal(wanted("c1", box));
   EXPECT_EQ(error.code(), ErrorCode::kInterfaceTaken);
   EXPECT_THAT(error.message(), HasSubstr("eth0"));
   EXPECT_EQ(snapshot(), before);
   EXPECT_FALSE(record_of(wanted("c1", box)));
-  EXPECT_EQ(box.ip({"-d", "link", "show", "dev", "eth0"}).at(0).at("linkinfo").at("info_kind"), "dummy");
+  EXPECT_EQ(box.ip({"-d", "link", "show", "dev", "eth0"}).at(0).at("linkinfo").at("info_kind"), "bridge");
 }
 
 TEST_F(AttachTest, RefusesTheHostsOwnNamespaceUnlessItIsMeant) {

@@ -146,6 +146,7 @@ std::string EngineTest::snapshot() {
   }
   for (const auto& link : testing::ip_json({"addr", "show", "scope", "global"})) {
     for (const auto& one : link.value("addr_info", nlohmann::json::array())) {
+      if (!one.contains("local")) continue;
       text += link.value("ifname", "") + " has " + one.value("local", "") + "\n";
     }
   }

@@ -2,6 +2,7 @@
 // monitor.
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -29,7 +30,7 @@ UniqueFd open_port(int type, const char* address, std::uint16_t port) {
   target.sin_addr.s_addr = ::inet_addr(address);
   EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&target), sizeof target), 0)
       << std::strerror(errno);
-  if (type == SOCK_STREAM) EXPECT_EQ(::listen(fd.get(), 1), 0);
+  EXPECT_TRUE(type != SOCK_STREAM || ::listen(fd.get(), 1) == 0) << std::strerror(errno);
   return fd;
 }
 

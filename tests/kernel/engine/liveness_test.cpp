@@ -71,7 +71,7 @@ TEST_F(LivenessTest, IsUnknownWithoutProof) {
 
 TEST_F(LivenessTest, IsNotProvenByALinkOfSomebodyElse) {
   kill(box(), request());
-  output_of({"ip", "link", "add", record().host_ifname, "type", "dummy"});
+  output_of({"ip", "link", "add", record().host_ifname, "type", "veth", "peer", "name", "other0"});
   EXPECT_EQ(examine(engine(), record()), Liveness::kDead);
 }
 

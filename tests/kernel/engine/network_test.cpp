@@ -159,13 +159,13 @@ TEST_F(NetworkTest, ToleratesOtherIpv6AddressesThatDoNotOverlap) {
 }
 
 TEST_F(NetworkTest, RefusesADeviceThatIsNoBridge) {
-  output_of({"ip", "link", "add", "br-blue", "type", "dummy"});
+  output_of({"ip", "link", "add", "br-blue", "type", "veth", "peer", "name", "other0"});
   const std::string before = snapshot();
   const Box box;
   const Error error = refusal(wanted("c1", box));
   EXPECT_EQ(error.code(), ErrorCode::kInvalidConfig);
   EXPECT_THAT(error.message(), HasSubstr("br-blue exists and is no bridge"));
-  EXPECT_THAT(error.details(), HasSubstr("dummy"));
+  EXPECT_THAT(error.details(), HasSubstr("kind veth"));
   EXPECT_EQ(snapshot(), before);
 }
 
@@ -174,12 +174,12 @@ TEST_F(NetworkTest, LeavesADeviceThatTookItsBridgesNameAlone) {
   const AttachmentRequest request = wanted("c1", box);
   add(request);
   output_of({"ip", "link", "del", "br-blue"});
-  output_of({"ip", "link", "add", "br-blue", "type", "dummy"});
+  output_of({"ip", "link", "add", "br-blue", "type", "veth", "peer", "name", "other0"});
   const Box next;
   EXPECT_EQ(refusal(wanted("c2", next)).code(), ErrorCode::kInvalidConfig);
   EXPECT_TRUE(record_of(request));
   del(request);
-  EXPECT_EQ(link("br-blue")->kind, "dummy");
+  EXPECT_EQ(link("br-blue")->kind, "veth");
   EXPECT_FALSE(network_record("blue"));
 }
 

@@ -25,16 +25,17 @@ class PublishTest : public EngineTest {
     request.ports = std::move(ports);
     return request;
   }
-  /// What a plugin that is not ours would have made.
-  void attach_by_hand() {
-    output_of({"ip", "link", "add", "foreign0", "type", "veth", "peer", "name", "tmp0"});
-    output_of({"ip", "link", "set", "tmp0", "netns", box_.path()});
-    box_.run({"ip", "link", "set", "tmp0", "name", "eth0"});
-    box_.run({"ip", "addr", "add", "10.77.0.2/24", "dev", "eth0"});
-    box_.run({"ip", "link", "set", "eth0", "up"});
-    output_of({"ip", "addr", "add", "10.77.0.1/24", "dev", "foreign0"});
-    output_of({"ip", "link", "set", "foreign0", "up"});
+  /// What a plugin that is not ours would have made: a veth pair without a bridge, `subnet` is "10.77.0." or the like.
+  static void attach_by_hand(const Box& box, const std::string& link_name, const std::string& subnet) {
+    output_of({"ip", "link", "add", link_name, "type", "veth", "peer", "name", "tmp0"});
+    output_of({"ip", "link", "set", "tmp0", "netns", box.path()});
+    box.run({"ip", "link", "set", "tmp0", "name", "eth0"});
+    box.run({"ip", "addr", "add", subnet + "2/24", "dev", "eth0"});
+    box.run({"ip", "link", "set", "eth0", "up"});
+    output_of({"ip", "addr", "add", subnet + "1/24", "dev", link_name});
+    output_of({"ip", "link", "set", link_name, "up"});
   }
+  void attach_by_hand() { attach_by_hand(box_, "foreign0", "10.77.0."); }
   void unpublish() { detach_part(engine(), main_part().key, kPublishPart); }
 
  private:
@@ -106,6 +107,25 @@ TEST_F(PublishTest, LetsLocalhostInOnceOneContainerWantsIt) {
   second.key.container_id = "c2";
   publish(engine(), second);
   EXPECT_EQ(sysctl("ipv4/conf/foreign0/route_localnet"), "1");
+}
+
+TEST_F(PublishTest, LetsLocalhostInThroughTheLinkOfEachContainer) {
+  attach_by_hand();
+  const Box other_box;
+  attach_by_hand(other_box, "foreign1", "10.78.0.");
+  const std::string before = snapshot();
+  publish(engine(), publishing({mapping(8080, 80)}));
+  PublishRequest second = publishing({mapping(8081, 81)});
+  second.key.container_id = "c2";
+  second.targets = {address("10.78.0.2")};
+  publish(engine(), second);
+  EXPECT_EQ(sysctl("ipv4/conf/foreign0/route_localnet"), "1");
+  EXPECT_EQ(sysctl("ipv4/conf/foreign1/route_localnet"), "1");
+  detach_part(engine(), second.key, kPublishPart);
+  unpublish();
+  EXPECT_EQ(snapshot(), before);
+  EXPECT_EQ(sysctl("ipv4/conf/foreign0/route_localnet"), "0");
+  EXPECT_EQ(sysctl("ipv4/conf/foreign1/route_localnet"), "0");
 }
 
 TEST_F(PublishTest, TakesBackItsPartAloneWhenItFails) {

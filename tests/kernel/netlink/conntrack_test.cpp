@@ -144,10 +144,49 @@ TEST_P(ConntrackTest, ForgetsAllFlowsOfAContainer) {
   flow(1, 2, 8081);
   flow(2, 1, 8080, 5);
   flow(3, 1, 8080, 6);
-  forget_flows(netfilter(), {.family = GetParam().family, .original_source = ip("client", 1)});
+  forget_flows(netfilter(), FlowSelector{.family = GetParam().family, .original_source = ip("client", 1)});
   EXPECT_EQ(flows(), (std::set<std::string>{named(2, 1, 8080), named(3, 1, 8080)}));
-  forget_flows(netfilter(), {.family = GetParam().family, .reply_source = ip("container", 5)});
+  forget_flows(netfilter(), FlowSelector{.family = GetParam().family, .reply_source = ip("container", 5)});
   EXPECT_EQ(flows(), (std::set<std::string>{named(3, 1, 8080)}));
+}
+
+TEST_P(ConntrackTest, ForgetsWhatAnyOfSeveralSelectorsMeans) {
+  flow(1, 1, 8080);
+  flow(2, 1, 8080, 5);
+  flow(3, 1, 8081, 6);
+  flow(4, 2, 9090);
+  FlowSelector port = selector();
+  port.original_destination = ip("host", 2);
+  port.original_destination_port = 9090;
+  forget_flows(netfilter(), std::vector<FlowSelector>{
+                                port,
+                                {.family = GetParam().family, .original_source = ip("client", 1)},
+                                {.family = GetParam().family, .reply_source = ip("container", 5)},
+                            });
+  EXPECT_EQ(flows(), (std::set<std::string>{named(3, 1, 8081)}));
+}
+
+TEST_P(ConntrackTest, ForgetsARangeOfPorts) {
+  for (const int port : {7999, 8000, 8015, 8099, 8100}) flow(1, 1, port);
+  flow(1, 2, 8050);
+  std::vector<FlowSelector> range;
+  for (int port = 8000; port < 8100; ++port) {
+    range.push_back(selector());
+    range.back().original_destination = ip("host", 1);
+    range.back().original_destination_port = static_cast<std::uint16_t>(port);
+  }
+  forget_flows(netfilter(), range);
+  EXPECT_EQ(flows(), (std::set<std::string>{named(1, 1, 7999), named(1, 1, 8100), named(1, 2, 8050)}));
+}
+
+TEST_P(ConntrackTest, ForgetsMoreFlowsThanOneBatchDeletes) {
+  for (int client = 1; client <= 140; ++client) flow(client, 1, 8080);
+  flow(1, 1, 8081);
+  FlowSelector port = selector();
+  port.original_destination = ip("host", 1);
+  port.original_destination_port = 8080;
+  forget_flows(netfilter(), port);
+  EXPECT_EQ(flows(), (std::set<std::string>{named(1, 1, 8081)}));
 }
 
 TEST_P(ConntrackTest, LeavesOtherProtocolsAndFamiliesAlone) {
@@ -191,10 +230,10 @@ using ConntrackSelectorTest = testing::NetnsTest;
 
 TEST_F(ConntrackSelectorTest, ThatNamesNothingIsRefused) {
   Socket netfilter = Socket::open(Bus::kNetfilter);
-  EXPECT_THROW(forget_flows(netfilter, {}), Error);
-  EXPECT_THROW(forget_flows(netfilter, {.protocol = IPPROTO_TCP}), Error);
-  EXPECT_THROW(forget_flows(netfilter, {.only_untranslated = true}), Error);
-  EXPECT_THROW(forget_flows(netfilter, {.original_destination_port = 80}), Error)
+  EXPECT_THROW(forget_flows(netfilter, FlowSelector()), Error);
+  EXPECT_THROW(forget_flows(netfilter, FlowSelector{.protocol = IPPROTO_TCP}), Error);
+  EXPECT_THROW(forget_flows(netfilter, FlowSelector{.only_untranslated = true}), Error);
+  EXPECT_THROW(forget_flows(netfilter, FlowSelector{.original_destination_port = 80}), Error)
       << "a port of which protocol?";
 }
 

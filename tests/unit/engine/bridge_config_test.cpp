@@ -129,7 +129,7 @@ TEST(BridgeConfig, PrefersWhatTheRuntimeSays) {
       read(R"({"mac": "02:00:00:00:00:07", "dns": {"nameservers": ["10.1.0.53"]},
       "ipam": {"type": "host-local"},
       "runtimeConfig": {"mac": "02:00:00:00:00:08", "dns": {"servers": ["10.2.0.53"]}, "ips": ["10.1.0.9"],
-                        "portMappings": [{"hostPort": 8080, "containerPort": 80}]},
+                        "portMappings": [{"hostPort": 8080, "containerPort": 80}], "aliases": ["web", "w"]},
       "args": {"cni": {"labels": [{"key": "tier", "value": "front"}]}}})",
            "IgnoreUnknown=1;K8S_POD_NAME=web");
   EXPECT_EQ(request.endpoint.mac, MacAddress::parse("02:00:00:00:00:08"));
@@ -139,6 +139,7 @@ TEST(BridgeConfig, PrefersWhatTheRuntimeSays) {
   EXPECT_EQ(request.endpoint.ports.front().host_port, 8080);
   EXPECT_EQ(request.container_name, "web");
   EXPECT_EQ(request.labels.at("tier"), "front");
+  EXPECT_THAT(request.aliases, ElementsAre("web", "w"));
 }
 
 TEST(BridgeConfig, ReadsAddressing) {

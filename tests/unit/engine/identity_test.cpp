@@ -18,11 +18,11 @@ using ::testing::MatchesRegex;
 using ::testing::StartsWith;
 
 TEST(Identity, GivesTheNamesThatEveryVersionGave) {
-  EXPECT_EQ(host_ifname({"blue", "c1", "eth0"}), "@HOST_IFNAME@");
-  EXPECT_EQ(host_mac({"blue", "c1", "eth0"}).to_string(), "@HOST_MAC@");
-  EXPECT_EQ(container_mac({"blue", "c1", "eth0"}, {}).to_string(), "@CONTAINER_MAC@");
-  EXPECT_EQ(container_mac({"blue", "c1", "eth0"}, {prefix("10.1.0.5/24")}).to_string(), "@ADDRESS_MAC@");
-  EXPECT_EQ(key_digest({"blue", "c1", "eth0"}), "@DIGEST@");
+  EXPECT_EQ(host_ifname({"blue", "c1", "eth0"}), "nc21c911118ba16");
+  EXPECT_EQ(host_mac({"blue", "c1", "eth0"}).to_string(), "02:f2:9e:3a:0e:3a");
+  EXPECT_EQ(container_mac({"blue", "c1", "eth0"}, {}).to_string(), "02:d7:d2:d3:40:cf");
+  EXPECT_EQ(container_mac({"blue", "c1", "eth0"}, {prefix("10.1.0.5/24")}).to_string(), "02:03:75:71:ff:e0");
+  EXPECT_EQ(key_digest({"blue", "c1", "eth0"}), "482e8abde567c5cc");
 }
 
 TEST(Identity, NamesAHostEndThatFitsInAnInterfaceName) {

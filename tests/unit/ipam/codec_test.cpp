@@ -1,4 +1,5 @@
 #include "ipam/codec.hpp"
+
 #include "tests/unit/ipam/support.hpp"
 
 namespace netctl::ipam::testing {
@@ -9,7 +10,9 @@ TEST(Codec, AttachmentComesBackAsItWas) {
   EXPECT_EQ(decode_attachment(encode(record)), record);
 }
 
-TEST(Codec, EmptyAttachmentComesBackAsItWas) { EXPECT_EQ(decode_attachment(encode(AttachmentRecord{})), AttachmentRecord{}); }
+TEST(Codec, EmptyAttachmentComesBackAsItWas) {
+  EXPECT_EQ(decode_attachment(encode(AttachmentRecord{})), AttachmentRecord{});
+}
 
 TEST(Codec, NetworkComesBackAsItWas) {
   EXPECT_EQ(decode_network(encode(full_network())), full_network());
@@ -35,7 +38,8 @@ TEST(Codec, FieldsOfANewerVersionSurviveARewrite) {
 }
 
 TEST(Codec, FieldsThatAnOlderVersionDidNotKnowHaveTheirDefaults) {
-  const nlohmann::json old_record = {{"network", "net"}, {"containerId", "c1"}, {"ifname", "eth0"}, {"bridge", "br0"}};
+  const nlohmann::json old_record = {
+      {"network", "net"}, {"containerId", "c1"}, {"ifname", "eth0"}, {"bridge", "br0"}};
   std::string bytes;
   nlohmann::json::to_cbor(old_record, bytes);
   AttachmentRecord expected;
@@ -53,8 +57,8 @@ TEST(Codec, AnExtraFieldNeverHidesAKnownOne) {
 TEST(Codec, BytesThatAreNoRecordAreDamage) {
   const std::string good = encode(full_attachment("c1"));
   const std::string reservation = encode(ReservationRecord{"net", "web", {}});
-  for (const std::string& bytes : {std::string(), std::string("\xff"), good.substr(0, good.size() / 2), good + "x",
-                                   std::string("\x80"), reservation}) {
+  for (const std::string& bytes : {std::string(), std::string("\xff"), good.substr(0, good.size() / 2),
+                                   good + "x", std::string("\x80"), reservation}) {
     EXPECT_EQ(error_of([&] { (void)decode_attachment(bytes); }), ErrorCode::kStoreDamaged);
   }
 }

@@ -26,7 +26,8 @@ void load_golden(const std::string& wanted, Store& into) {
   while (file >> store >> key >> value) {
     if (store != wanted) continue;
     const std::string key_bytes = from_hex(key);
-    into.write([&](Transaction& transaction) { transaction.put(key_bytes, unseal(key_bytes, from_hex(value))); });
+    into.write(
+        [&](Transaction& transaction) { transaction.put(key_bytes, unseal(key_bytes, from_hex(value))); });
     ++records;
   }
   ASSERT_GT(records, 0);

@@ -44,9 +44,11 @@ class PoolProperty : public StoreTest {
     request.owner = owner;
     request.wanted = wanted;
     request.now_boot_nanoseconds = now_;
-    const bool taken = std::any_of(wanted.begin(), wanted.end(), [&](const auto& a) { return holders_.count(a) != 0; });
+    const bool taken =
+        std::any_of(wanted.begin(), wanted.end(), [&](const auto& a) { return holders_.count(a) != 0; });
     const auto asked = [&](std::size_t set) {
-      return std::any_of(wanted.begin(), wanted.end(), [&](const auto& a) { return leasable_[set].count(a) != 0; });
+      return std::any_of(wanted.begin(), wanted.end(),
+                         [&](const auto& a) { return leasable_[set].count(a) != 0; });
     };
     const bool full = (set_is_full(0) && !asked(0)) || (set_is_full(1) && !asked(1));
     std::vector<LeaseRecord> leases;

@@ -84,10 +84,8 @@ TEST_F(Pool, PointToPointSubnetsGiveAllTheirAddresses) {
     const char* subnet;
     std::vector<std::string> given;
   } cases[] = {
-      {"10.1.2.4/31", {"10.1.2.4/31", "10.1.2.5/31"}},
-      {"10.1.3.4/32", {"10.1.3.4/32"}},
-      {"fd00::4/127", {"fd00::4/127", "fd00::5/127"}},
-      {"fd01::4/128", {"fd01::4/128"}},
+      {"10.1.2.4/31", {"10.1.2.4/31", "10.1.2.5/31"}}, {"10.1.3.4/32", {"10.1.3.4/32"}},
+      {"fd00::4/127", {"fd00::4/127", "fd00::5/127"}}, {"fd01::4/128", {"fd01::4/128"}},
       {"fd02::/126", {"fd02::2/126", "fd02::3/126"}},
   };
   for (const auto& each : cases) {
@@ -104,7 +102,8 @@ TEST_F(Pool, AWholeIpv6SubnetIsNotWalked) {
   PoolConfig excluding = pool;
   excluding.exclude = {prefix("fd00::/65")};
   EXPECT_THAT(give(excluding, "b"), ElementsAre("fd00::8000:0:0:0/64"));
-  EXPECT_THAT(give_wanted(pool, "c", {"fd00::ffff:ffff:ffff:ffff"}), ElementsAre("fd00::ffff:ffff:ffff:ffff/64"));
+  EXPECT_THAT(give_wanted(pool, "c", {"fd00::ffff:ffff:ffff:ffff"}),
+              ElementsAre("fd00::ffff:ffff:ffff:ffff/64"));
 }
 
 TEST_F(Pool, TheLastAddressOfAllIsNotPassed) {
@@ -154,8 +153,9 @@ TEST_F(Pool, DualStackIsAllOrNothing) {
 TEST_F(Pool, TheSameOwnerGetsNoSecondLease) {
   const PoolConfig pool = pool_of({{range("10.1.2.0/24")}});
   give(pool, "a");
-  EXPECT_THAT(refusal([&] { give(pool, "a"); }),
-              ::testing::Pair(ErrorCode::kAlreadyAttached, AllOf(HasSubstr("10.1.2.2"), HasSubstr("duplicate"))));
+  EXPECT_THAT(
+      refusal([&] { give(pool, "a"); }),
+      ::testing::Pair(ErrorCode::kAlreadyAttached, AllOf(HasSubstr("10.1.2.2"), HasSubstr("duplicate"))));
   EXPECT_THAT(refusal([&] { give_wanted(pool, "a", {"10.1.2.9"}); }).first, ErrorCode::kAlreadyAttached);
   take_back("a");
   EXPECT_THAT(give(pool, "a"), ElementsAre("10.1.2.3/24"));
@@ -168,8 +168,8 @@ TEST_F(Pool, WantedAddressesAreTakenFromTheirSets) {
 }
 
 TEST_F(Pool, WantedAddressesThatCannotBeGiven) {
-  PoolConfig pool = pool_of({{range("10.1.2.0/24"), range("10.1.3.0/24", "10.1.3.0", "10.1.3.255")},
-                             {range("fd00::/64")}});
+  PoolConfig pool =
+      pool_of({{range("10.1.2.0/24"), range("10.1.3.0/24", "10.1.3.0", "10.1.3.255")}, {range("fd00::/64")}});
   pool.exclude = {prefix("10.1.2.64/26")};
   const struct {
     std::vector<std::string> wanted;
@@ -196,10 +196,11 @@ TEST_F(Pool, WantedAddressesThatCannotBeGiven) {
 TEST_F(Pool, ATakenAddressNamesItsHolder) {
   const PoolConfig pool = pool_of({{range("10.1.2.0/24")}});
   give_wanted(pool, "a", {"10.1.2.9"});
-  EXPECT_THAT(refusal([&] { give_wanted(pool, "b", {"10.1.2.9"}); }),
-              ::testing::Pair(ErrorCode::kAddressTaken,
-                              AllOf(HasSubstr("requested address 10.1.2.9 is held by container a (interface eth0)"),
-                                    HasSubstr("network net"), HasSubstr("netctl ip release"))));
+  EXPECT_THAT(
+      refusal([&] { give_wanted(pool, "b", {"10.1.2.9"}); }),
+      ::testing::Pair(ErrorCode::kAddressTaken,
+                      AllOf(HasSubstr("requested address 10.1.2.9 is held by container a (interface eth0)"),
+                            HasSubstr("network net"), HasSubstr("remove that container"))));
   store_.write([&](Transaction& transaction) {
     AttachmentRecord record;
     record.key = container("a");
@@ -233,7 +234,8 @@ TEST_F(Pool, ReleasedAddressesRestUnlessTheyAreNeeded) {
   take_back("a");
   take_back("a");
   EXPECT_THAT(give(pool, "e"), ElementsAre("10.1.2.6/29"));
-  EXPECT_THAT(give(pool, "f"), ElementsAre("10.1.2.4/29")) << "all that are free rest: the one released first is given";
+  EXPECT_THAT(give(pool, "f"), ElementsAre("10.1.2.4/29"))
+      << "all that are free rest: the one released first is given";
   EXPECT_THAT(give(pool, "g"), ElementsAre("10.1.2.2/29"));
   take_back("b");
   EXPECT_THAT(give_wanted(pool, "h", {"10.1.2.3"}), ElementsAre("10.1.2.3/29")) << "asked for";

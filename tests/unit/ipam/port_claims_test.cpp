@@ -6,7 +6,8 @@ namespace {
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 
-PortRecord port(const char* host_ip, std::uint16_t host_port, std::uint16_t count = 1, std::uint8_t protocol = kTcp) {
+PortRecord port(const char* host_ip, std::uint16_t host_port, std::uint16_t count = 1,
+                std::uint8_t protocol = kTcp) {
   PortRecord record;
   record.protocol = protocol;
   if (*host_ip != '\0') record.host_ip = ip(host_ip);
@@ -26,8 +27,8 @@ class PortClaims : public StoreTest {
   void give_back(const PortRecord& claimed, const AttachmentKey& owner) {
     store_.write([&](Transaction& transaction) { release_port(transaction, claimed, owner); });
   }
-  std::optional<std::uint16_t> free_from(std::uint16_t first, std::uint16_t count = 1, const char* host_ip = "",
-                                         std::uint8_t protocol = kTcp) {
+  std::optional<std::uint16_t> free_from(std::uint16_t first, std::uint16_t count = 1,
+                                         const char* host_ip = "", std::uint8_t protocol = kTcp) {
     std::optional<std::uint16_t> found;
     store_.read([&](const Transaction& transaction) {
       const std::optional<IpAddress> address = *host_ip == '\0' ? std::nullopt : IpAddress::parse(host_ip);
@@ -73,7 +74,8 @@ TEST_F(PortClaims, OverlapTable) {
       const PortRecord& held = swapped ? each.wanted : each.held;
       const PortRecord& wanted = swapped ? each.held : each.wanted;
       ASSERT_TRUE(claim(held, container("holder")));
-      EXPECT_EQ(!claim(wanted, container("other")), each.conflict) << "case " << number << (swapped ? " swapped" : "");
+      EXPECT_EQ(!claim(wanted, container("other")), each.conflict)
+          << "case " << number << (swapped ? " swapped" : "");
       give_back(held, container("holder"));
       give_back(wanted, container("other"));
     }
@@ -88,7 +90,8 @@ TEST_F(PortClaims, AConflictNamesTheHolderAndClaimsNothing) {
     record.key = container("a");
     record.container_name = "web";
     transaction.put_attachment(record);
-    const std::optional<PortConflict> conflict = claim_port(transaction, port("10.0.0.1", 80), container("b"));
+    const std::optional<PortConflict> conflict =
+        claim_port(transaction, port("10.0.0.1", 80), container("b"));
     ASSERT_TRUE(conflict);
     EXPECT_EQ(conflict->wanted, port("10.0.0.1", 80));
     EXPECT_EQ(conflict->holder, container("a"));
@@ -117,7 +120,8 @@ TEST_F(PortClaims, TheFirstEndpointOfAContainerKeepsItsPorts) {
   EXPECT_TRUE(claim(port("", 80), container("a", "eth1")));
   give_back(port("", 80), container("a", "eth1"));
   EXPECT_FALSE(claim(port("", 80), container("b"))) << "the second endpoint freed the claim of the first";
-  EXPECT_FALSE(claim(port("", 80), {"other network", "a", "eth0"}));
+  EXPECT_TRUE(claim(port("", 80), {"other network", "a", "eth0"}));
+  EXPECT_FALSE(claim(port("", 80), container("b"))) << "a second network took the claim over";
   give_back(port("", 80), container("a", "eth0"));
   EXPECT_TRUE(claim(port("", 80), container("b")));
 }

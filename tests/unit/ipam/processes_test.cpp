@@ -139,7 +139,8 @@ TEST_F(Processes, KilledWritersLeaveWholeTransactions) {
     }
     std::this_thread::sleep_for(std::chrono::microseconds(2000 + random() % 8000));
     for (const pid_t child : children) ::kill(child, SIGKILL);
-    for (const pid_t child : children) EXPECT_TRUE(WIFSIGNALED(wait_for(child))) << "a writer failed by itself";
+    for (const pid_t child : children)
+      EXPECT_TRUE(WIFSIGNALED(wait_for(child))) << "a writer failed by itself";
     expect_consistent(open());
     open().read([&](const Transaction& transaction) {
       transactions_seen += static_cast<int>(transaction.list_attachments().size());

@@ -69,7 +69,8 @@ TEST(Ranges, WhatAPoolMayNotBe) {
     EXPECT_THAT(message, ::testing::HasSubstr(each.complaint));
   }
   validate(pool_of({{range("10.1.0.0/24"), range("10.1.1.0/24")}, {range("fd00::/64")}}));
-  validate(pool_of({{range("10.1.0.0/24", "10.1.0.2", "10.1.0.9")}, {range("10.1.0.0/24", "10.1.0.10", "10.1.0.20")}}));
+  validate(pool_of(
+      {{range("10.1.0.0/24", "10.1.0.2", "10.1.0.9")}, {range("10.1.0.0/24", "10.1.0.10", "10.1.0.20")}}));
 }
 
 TEST(Ranges, SizeCountsWhatCanBeLeased) {
@@ -89,7 +90,8 @@ TEST(Ranges, SizeCountsWhatCanBeLeased) {
   EXPECT_EQ(size(pool_of({{range("fd00::/48")}})), 0xffffffffffffffffU);
   EXPECT_EQ(size(pool_of({{range("fd00::/64")}, {range("fd01::/64")}})), 0xffffffffffffffffU);
   PoolConfig excluding = pool_of({{range("10.1.2.0/24")}});
-  excluding.exclude = {prefix("10.1.2.128/25"), prefix("10.1.2.192/26"), prefix("10.9.0.0/16"), prefix("fd00::/8")};
+  excluding.exclude = {prefix("10.1.2.128/25"), prefix("10.1.2.192/26"), prefix("10.9.0.0/16"),
+                       prefix("fd00::/8")};
   EXPECT_EQ(size(excluding), 126U);
 }
 

@@ -53,8 +53,11 @@ TEST(ChooseSubnet, TakesTheFirstThatOverlapsNothing) {
   EXPECT_EQ(choose_ipv4_subnet({prefix("172.17.200.0/24")}), prefix("10.210.0.0/24"));
   EXPECT_EQ(choose_ipv4_subnet({prefix("172.16.0.0/12"), prefix("10.210.0.0/23"), prefix("fd00::/8")}),
             prefix("10.210.2.0/24"));
-  EXPECT_EQ(choose_ipv4_subnet({prefix("172.17.0.1/32"), prefix("10.210.0.128/25")}), prefix("10.210.1.0/24"));
-  EXPECT_EQ(error_of([] { (void)choose_ipv4_subnet({prefix("172.0.0.0/8"), prefix("10.0.0.0/8")}); }),
+  EXPECT_EQ(choose_ipv4_subnet({prefix("172.17.0.1/32"), prefix("10.210.0.128/25")}),
+            prefix("10.210.1.0/24"));
+  EXPECT_EQ(error_of([] {
+              (void)choose_ipv4_subnet({prefix("172.0.0.0/8"), prefix("10.0.0.0/8")});
+            }),
             ErrorCode::kSubnetUnavailable);
 }
 

@@ -9,13 +9,13 @@
 namespace netctl::ipam::testing {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
-using std::chrono::milliseconds;
 
 class StoreFiles : public StoreTest {
  protected:
@@ -65,7 +65,8 @@ TEST_F(StoreFiles, ListsByNetwork) {
 TEST_F(StoreFiles, NamesOfAnyLengthAreKeys) {
   AttachmentRecord record = full_attachment(std::string(4096, 'x'));
   store_.write([&](Transaction& transaction) { transaction.put_attachment(record); });
-  store_.read([&](const Transaction& transaction) { EXPECT_EQ(transaction.find_attachment(record.key), record); });
+  store_.read(
+      [&](const Transaction& transaction) { EXPECT_EQ(transaction.find_attachment(record.key), record); });
 }
 
 TEST_F(StoreFiles, AFailedBodyChangesNothing) {
@@ -186,7 +187,8 @@ TEST_F(StoreFiles, AStoreRemovedUnderAnOpenOneIsMadeAgain) {
     EXPECT_FALSE(transaction.find_attachment(container("a")));
     transaction.put_attachment(full_attachment("b"));
   });
-  open().read([](const Transaction& transaction) { EXPECT_TRUE(transaction.find_attachment(container("b"))); });
+  open().read(
+      [](const Transaction& transaction) { EXPECT_TRUE(transaction.find_attachment(container("b"))); });
 }
 
 TEST_F(StoreFiles, ANewerSchemaIsRefusedAndLeftAlone) {

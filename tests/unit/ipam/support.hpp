@@ -41,7 +41,8 @@ class TemporaryDirectory {
 
   [[nodiscard]] std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(state())) names.push_back(entry.path().filename());
+    for (const auto& entry : std::filesystem::directory_iterator(state()))
+      names.push_back(entry.path().filename());
     return names;
   }
 
@@ -85,11 +86,13 @@ inline AttachmentRecord full_attachment(const std::string& id) {
   record.parts = {{"bridge", State::kReady}, {"host-local", State::kAdding}, {"portmap", State::kDeleting}};
   record.netns_path = "/run/netns/" + id;
   record.netns_cookie = 0xfedcba9876543210;
+  record.mount_namespace = "mnt:[4026531841]";
   record.bridge = "br0";
   record.host_ifname = "nc0123456789abc";
   record.host_mac = "02:00:00:00:00:01";
   record.container_mac = "02:00:00:00:00:02";
-  record.leases = {{prefix("10.1.0.2/16"), ip("10.1.0.1"), pool_id("/data", "net")}, {prefix("fd00::2/64"), {}, ""}};
+  record.leases = {{prefix("10.1.0.2/16"), ip("10.1.0.1"), pool_id("/data", "net")},
+                   {prefix("fd00::2/64"), {}, ""}};
   PortRecord everywhere;
   everywhere.protocol = 6;
   everywhere.host_port = 8080;
