@@ -26,6 +26,9 @@ inline void check_lmdb(int result, const char* doing) {
   const std::string details = ::mdb_strerror(result);
   const int sys_errno = result > 0 ? result : 0;
   switch (result) {
+    case MDB_PANIC:  // not damage: LMDB goes on strike after a write that failed, and the file is as it was before
+      throw Error(ErrorCode::kIo,
+                  "the state store could not be written; look at its file system and try again", details);
     case MDB_MAP_FULL:
       throw Error(ErrorCode::kIo, "the state store has reached its greatest size; run `netctl gc`", details);
     case ENOSPC:
@@ -38,7 +41,6 @@ inline void check_lmdb(int result, const char* doing) {
     case MDB_PAGE_FULL:
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
-    case MDB_PANIC:
     case MDB_INCOMPATIBLE:
       throw Damage(std::string("cannot ") + doing + ": " + details);
     default:

@@ -118,6 +118,7 @@ struct Store::Impl {
   [[nodiscard]] Environment map_file(const std::string& name);
   [[nodiscard]] bool is_current() const;
   void run(LockMode mode, const std::function<void(Transaction&)>& body);
+  void transact(bool writable, const std::function<void(Transaction&)>& body);
   template <class Action>
   void putting_damage_aside(Action action);
   [[noreturn]] static void on_assertion(MDB_env* env, const char* message);
@@ -236,15 +237,27 @@ void Store::Impl::run(LockMode mode, const std::function<void(Transaction&)>& bo
       open_or_create();
       lock = lock_store(mode);
     }
+    transact(writable, body);
+  });
+}
+
+void Store::Impl::transact(bool writable, const std::function<void(Transaction&)>& body) {
+  bool committing = false;
+  try {
     guard->begin(writable);
     LmdbTransaction transaction(env.get(), writable);
     Transaction records = transaction.records(writable, guard.get());
     body(records);
     if (!writable) return;
+    committing = true;
     guard->before_commit();
     transaction.commit();
     guard->after_commit();
-  });
+  } catch (...) {
+    // After a failed write LMDB refuses everything until the file is opened anew; what undoes this operation needs it.
+    if (committing) env.reset();
+    throw;
+  }
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

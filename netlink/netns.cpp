@@ -20,7 +20,9 @@ namespace {
 constexpr int kCloneNewTime = 0x00000080;
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why, int sys_errno = 0) {
-  throw Error(ErrorCode::kInvalidNetns, "\"" + path + "\" is not a network namespace: " + why, path,
+  constexpr std::size_t kReadable = 256;
+  const std::string shown = path.size() <= kReadable ? path : path.substr(0, kReadable) + "...";
+  throw Error(ErrorCode::kInvalidNetns, "\"" + shown + "\" is not a network namespace: " + why, shown,
               sys_errno);
 }
 
@@ -80,7 +82,11 @@ class ComeHome {
   ComeHome(const ComeHome&) = delete;
   ComeHome& operator=(const ComeHome&) = delete;
   ~ComeHome() {
-    if (::setns(home_.fd(), CLONE_NEWNET) != 0) std::abort();
+    constexpr int kAttempts = 3;  // memory may be short for a moment
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      if (::setns(home_.fd(), CLONE_NEWNET) == 0) return;
+    }
+    std::abort();
   }
 
  private:

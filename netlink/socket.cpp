@@ -89,7 +89,7 @@ struct Socket::Impl {
   void send(Bytes datagram, std::size_t expected_acks);
   bool receive(std::size_t slots, const MessageHandler& handle);
   void wait() const;
-  std::vector<Ack> read_acks(std::uint32_t first, std::uint32_t count, Ack& whole);
+  std::vector<Ack> read_acks(std::uint32_t first, std::uint32_t count, Ack& whole, bool drain = false);
   bool read_dump(std::uint32_t sequence, std::vector<Reply>& replies, Ack& end);
 
   mnl_socket* mnl = nullptr;
@@ -208,7 +208,7 @@ void Socket::Impl::wait() const {
 
 /// Index = sequence - first. An error for a sequence outside the range lands in `whole`: nf_tables refuses a batch in
 /// the name of its begin message. Once something failed, an empty queue is the end: the rest will not be answered.
-std::vector<Ack> Socket::Impl::read_acks(std::uint32_t first, std::uint32_t count, Ack& whole) {
+std::vector<Ack> Socket::Impl::read_acks(std::uint32_t first, std::uint32_t count, Ack& whole, bool drain) {
   std::vector<Ack> acks(count);
   std::vector<bool> answered(count);
   std::size_t missing = count;
@@ -219,7 +219,9 @@ std::vector<Ack> Socket::Impl::read_acks(std::uint32_t first, std::uint32_t coun
     failed = failed || ack.sys_errno != 0;
     const std::uint32_t index = header.nlmsg_seq - first;  // wraps far above `count` for earlier ones
     if (index >= count) {
-      if (ack.sys_errno != 0) whole = std::move(ack);
+      // The frame of a batch: its begin has the number before the first message, its end the one behind the last.
+      const bool framing = header.nlmsg_seq + 1 == first || index == count;
+      if (framing && ack.sys_errno != 0) whole = std::move(ack);
     } else if (!answered[index]) {
       answered[index] = true;
       --missing;
@@ -230,6 +232,9 @@ std::vector<Ack> Socket::Impl::read_acks(std::uint32_t first, std::uint32_t coun
     if (receive(std::min(missing, kAckSlots), take)) continue;
     if (failed) break;
     wait();
+  }
+  // What the kernel says of the frame comes behind everything else, and must not be left for the next exchange to find.
+  while (drain && receive(kAckSlots, take)) {
   }
   return acks;
 }
@@ -330,7 +335,7 @@ std::vector<Reply> Socket::dump(const Request& request) {
 std::vector<Ack> Socket::exchange(Bytes datagram, std::uint32_t first, std::uint32_t count) {
   impl_->send(datagram, count);
   Ack whole;
-  std::vector<Ack> acks = impl_->read_acks(first, count, whole);
+  std::vector<Ack> acks = impl_->read_acks(first, count, whole, true);
   if (whole.sys_errno != 0) {
     for (Ack& ack : acks) {
       if (ack.sys_errno == 0) ack = whole;

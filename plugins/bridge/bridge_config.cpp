@@ -80,6 +80,12 @@ void read_network(const cni::ConfigReader& config, engine::AttachmentRequest& re
   check_masquerade_backend(config);
 }
 
+void reject_unusable(const cni::ConfigReader& config, const std::optional<MacAddress>& mac) {
+  if (mac && (mac->is_multicast() || *mac == MacAddress{})) {
+    config.complain("mac", "is no unicast address: " + mac->to_string());
+  }
+}
+
 void read_endpoint(const cni::ConfigReader& config, const cni::RuntimeConfig& runtime,
                    engine::AttachmentRequest& request) {
   engine::EndpointSpec& endpoint = request.endpoint;
@@ -88,8 +94,9 @@ void read_endpoint(const cni::ConfigReader& config, const cni::RuntimeConfig& ru
   endpoint.spoof_check = is_on(config, "macspoofchk");
   endpoint.detect_duplicates = is_on(config, "enabledad");
   endpoint.leave_down = is_on(config, "disableContainerInterface");
-  endpoint.mac = runtime.mac;
-  if (!endpoint.mac) endpoint.mac = config.mac("mac");
+  endpoint.mac = config.mac("mac");
+  reject_unusable(config, endpoint.mac);
+  if (runtime.mac) endpoint.mac = runtime.mac;
   endpoint.ports = runtime.port_mappings;
   if (const nlohmann::json* dns = config.raw("dns")) endpoint.dns = cni::parse_dns(*dns, "dns");
   if (runtime.dns && !runtime.dns->is_empty()) endpoint.dns = *runtime.dns;
@@ -104,9 +111,6 @@ void check_combinations(const cni::ConfigReader& config, const engine::Attachmen
   if (endpoint.leave_down && request.addressing.kind != engine::Addressing::kNone) {
     config.complain("disableContainerInterface",
                     "cannot use IPAM when disableContainerInterface is set; leave ipam out, or the flag");
-  }
-  if (endpoint.mac && (endpoint.mac->is_multicast() || *endpoint.mac == MacAddress{})) {
-    config.complain("mac", "is no unicast address: " + endpoint.mac->to_string());
   }
   if (!endpoint.ports.empty() && request.addressing.kind == engine::Addressing::kNone) {
     config.complain("ipam", "is needed to publish ports: the container has no address otherwise");

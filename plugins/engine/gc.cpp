@@ -1,13 +1,17 @@
 #include "plugins/engine/gc.hpp"
 
+#include <dirent.h>
+
 #include <algorithm>
 #include <exception>
+#include <memory>
 
 #include "iptables/policy_table.hpp"
 #include "netlink/link.hpp"
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/liveness.hpp"
+#include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
 
 namespace netctl::engine {
@@ -46,6 +50,18 @@ bool collect_one(Host& host, const ipam::AttachmentKey& key) {
     collected = true;
   }
   return collected;
+}
+
+/// A store of this boot was put aside as damaged: what has no record may belong to containers that live.
+bool has_lost_records(Host& host) {
+  const std::string path = host.live().path();
+  const std::size_t slash = path.find_last_of('/');
+  const std::string begin = path.substr(slash + 1) + ".damaged-";
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.substr(0, slash).c_str()), ::closedir);
+  while (const dirent* entry = folder ? ::readdir(folder.get()) : nullptr) {
+    if (std::string_view(entry->d_name).substr(0, begin.size()) == begin) return true;
+  }
+  return false;
 }
 
 /// ADD records before it makes a link and DEL forgets after the link is gone: a link seen first and unknown afterwards is
@@ -99,9 +115,7 @@ void collect_orphaned_elements(Host& host, GcReport& report) {
     for (const ipam::NetworkRecord& network : store.list_networks())
       chains.insert(iptables::chain_name(network.name));
   });
-  const auto is_known = [&](const iptables::PublishedPort& port) {
-    return known.contains(comparable(port));
-  };
+  const auto is_known = [&](const iptables::PublishedPort& port) { return known.contains(comparable(port)); };
   orphans.erase(std::remove_if(orphans.begin(), orphans.end(), is_known), orphans.end());
   if (!orphans.empty()) table.withdraw(orphans);
   report.elements += orphans.size();
@@ -146,7 +160,12 @@ GcReport collect_garbage(Host& host, const std::optional<std::string>& network) 
       if (collect_one(host, record.key)) ++report.attachments;
     });
   }
-  if (!network) {
+  if (!network && has_lost_records(host)) {
+    log_warning(
+        "links and rules without a record are left alone, because a damaged store was put aside: their "
+        "containers may live; remove " +
+        host.live().path() + ".damaged-* once those have ended");
+  } else if (!network) {
     attempt(report, [&] { collect_orphaned_links(host, report); });
     attempt(report, [&] { collect_orphaned_elements(host, report); });
   }

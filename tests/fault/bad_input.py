@@ -70,13 +70,15 @@ class Jury:
 def not_json(jury):
     deep = b"[" * 200000
     big = json.dumps({**VALID["bridge"], "filler": "x" * (10 << 20)}).encode()
-    texts = {"nothing": b"", "a word": b"hello", "half an object": b'{"cniVersion": "1.0.0", "name"', "two documents": b"{} {}",
+    texts = {"nothing": b"", "a word": b"hello", "half an object": b'{"cniVersion": "1.0.0", "name"',
+             "two documents": b"{} {}",
              "zero bytes": b"\0" * 64, "wrong encoding": b'{"name": "\xff\xfe"}', "deep lists": deep,
              "deep objects": b'{"a":' * 100000, "rest behind": json.dumps(VALID["none"]).encode() + b" x"}
+    others = {"a list": b"[]", "a string": b'"x"', "a number": b"1", "null": b"null", "an empty object": b"{}"}
     for plugin in EXECUTABLES:
         for what, text in texts.items():
             jury.expect(what, (DECODE,), plugin, stdin=text)
-        for what, text in {"a list": b"[]", "a string": b'"x"', "a number": b"1", "null": b"null", "an empty object": b"{}"}.items():
+        for what, text in others.items():
             jury.expect(what, (DECODE, CONFIG), plugin, stdin=text)
         jury.expect("10 MB", (DECODE, CONFIG), plugin, stdin=big)
         jury.expect("10 MB of spaces", (DECODE, CONFIG), plugin, stdin=b" " * (10 << 20))
@@ -109,7 +111,8 @@ def bad_values(jury):
     for plugin, cases in BAD_VALUES.items():
         for path, value in cases:
             codes = (CONFIG, DECODE) if path[0] == "prevResult" else (CONFIG,)
-            jury.expect(f"{'.'.join(map(str, path))} = {value!r}", codes, plugin, config=replaced(VALID[plugin], path, value))
+            jury.expect(f"{'.'.join(map(str, path))} = {value!r}", codes, plugin,
+                        config=replaced(VALID[plugin], path, value))
     without = {key: value for key, value in VALID["portmap"].items() if key != "prevResult"}
     jury.expect("no prevResult", (CONFIG,), "portmap", config=without)
 
@@ -124,7 +127,8 @@ def versions(jury):
 
 def environment(jury):
     for plugin in EXECUTABLES:
-        ask = lambda what, plugin=plugin, **options: jury.expect(what, (ENVIRONMENT,), plugin, config=VALID[plugin], **options)
+        ask = lambda what, plugin=plugin, **options: jury.expect(what, (ENVIRONMENT,), plugin, config=VALID[plugin],
+                                                                 **options)
         ask("unknown command", verb="FLY")
         ask("lower case command", verb="add")
         ask("no container id", container_id=None)
@@ -156,8 +160,9 @@ def netns_paths(jury):
         "missing": make("missing"), "regular file": make("file"), "folder": make("folder"), "fifo": make("fifo"),
         "socket": make("socket"), "device": "/dev/null", "terminal": "/dev/tty", "symlink loop": make("loop1"),
         "dangling symlink": make("dangling"), "mount namespace": "/proc/self/ns/mnt", "own namespace": "/proc/self/ns/net",
-        "own namespace, other name": "/proc/thread-self/ns/net", "too long": "/" + "x" * 5000, "long component": "/run/" + "x" * 300,
-        "below a file": make("file") + "/x", "process that is gone": "/proc/4194303/ns/net", "relative": "run/netns/x",
+        "own namespace, other name": "/proc/thread-self/ns/net", "too long": "/" + "x" * 5000,
+        "long component": "/run/" + "x" * 300, "below a file": make("file") + "/x",
+        "process that is gone": "/proc/4194303/ns/net", "relative": "run/netns/x",
         "PID namespace": "/proc/self/ns/pid", "folder of namespaces": "/proc/self/ns",
     }
     for plugin in EXECUTABLES:
@@ -188,7 +193,8 @@ def taken_things(jury):
     jury.inside = snapshot.settled(netns=jury.victim.netns)
     jury.expect("port of another container", (PORT_TAKEN,), "bridge", config=config(ports))
     jury.expect("address of another container", (ADDRESS_TAKEN,), "bridge", config=config(), args=f"IP={first}")
-    jury.expect("address outside the pool", (CONFIG, NO_ADDRESS, ADDRESS_TAKEN), "bridge", config=config(), args="IP=192.0.2.1")
+    jury.expect("address outside the pool", (CONFIG, NO_ADDRESS, ADDRESS_TAKEN), "bridge", config=config(),
+                args="IP=192.0.2.1")
     jury.expect("address of the gateway", (ADDRESS_TAKEN, CONFIG), "bridge", config=config(), args="IP=10.89.0.1")
     jury.expect("attached already", (ALREADY_ATTACHED, INTERFACE_TAKEN), "bridge", config=config(ports), container=owner)
     with contextlib.closing(socket.create_server(("0.0.0.0", 8089))):
@@ -217,7 +223,8 @@ def valid_is_accepted(jury):
     jury.inside = snapshot.settled(netns=jury.victim.netns)
 
 
-CHAPTERS = (valid_is_accepted, not_json, wrong_types_everywhere, null_is_absent, bad_values, versions, environment, netns_paths,
+CHAPTERS = (valid_is_accepted, not_json, wrong_types_everywhere, null_is_absent, bad_values, versions, environment,
+            netns_paths,
             taken_things)
 
 

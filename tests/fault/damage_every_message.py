@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Every netlink message of ADD in turn is damaged on its way by a preloaded library, so that the real kernel refuses it: an
-unknown type, an attribute longer than the message, an object that does not exist.
+"""Every netlink message of ADD in turn is damaged on its way by a preloaded library, so that the real kernel refuses it:
+an unknown type, an attribute longer than the message, an object that does not exist.
 
-ADD must then fail with one error JSON that carries the kernel's words, and by raw snapshots nothing is left: no gc is called.
-It may only succeed where the kernel took the message all the same, or where the message was not needed (the deletion of
-connections that are not there), and then the attachment must be whole.
+ADD must then fail with one error JSON that carries the kernel's words, and by raw snapshots nothing is left: no gc is
+called. It may only succeed where the kernel took the message all the same, or where the message was not needed (the
+deletion of connections that are not there), and then the attachment must be whole.
 
 usage: damage_every_message.py
 """
@@ -61,6 +61,7 @@ class DamageSweep(Sweep):
                 assert now == inside, f"container after the failed ADD: {snapshot.diff(inside, now)}"
             self.clean(victim)
             snapshot.assert_same(self.network.base, "after DEL")
+            self.network.assert_store_kept()
         except Exception as error:
             raise AssertionError(f"{self.call}: {kind} of message {number} {what}: {error}\n{outcome.describe()}") from error
         return word

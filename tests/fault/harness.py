@@ -10,8 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lab import Lab, Outcome, bin_dir, bridge_conflist, snapshot  # noqa: E402
 from lab.plugins import addresses, plugin_config, port_mapping  # noqa: E402
 
-__all__ = ["Lab", "Network", "Outcome", "Step", "StepperRun", "bridge_conflist", "container_view", "count", "gc", "plugin_config",
-           "port_mapping", "snapshot", "step", "tool"]
+__all__ = ["VICTIM_PORT", "Lab", "Network", "Outcome", "Step", "StepperRun", "Syscall", "bridge_conflist", "container_view",
+           "count", "gc", "host_ends", "plugin_config", "port_mapping", "snapshot", "step", "tool", "wait_until"]
 
 VICTIM_PORT = 8081
 
@@ -176,6 +176,11 @@ class Network:
         snapshot.assert_same(self.base, note)
         for container, before in self.inside.items():
             snapshot.assert_same(before, f"{note}: inside {container.name}", netns=container.netns)
+
+    def assert_store_kept(self):
+        """A store that was put aside as damaged is a store that forgot who lives, whatever the kernel still shows."""
+        aside = [name for name in os.listdir(self.lab.state_dir) if "damaged" in name]
+        assert not aside, f"the store was put aside: {aside}"
 
     def verify_living(self):
         """CHECK of every living attachment, as a runtime does it."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The same failures by other hands: strace injects an error into the K-th call of a name (-e inject=NAME:error=E:when=K), for
-the syscalls that reach the kernel's network and the store. Judged as in fail_every_syscall."""
+"""The same failures by other hands: strace injects an error into the K-th call of a name
+(-e inject=NAME:error=E:when=K), for the syscalls that reach the kernel's network and the store. Judged as in
+fail_every_syscall."""
 
 import collections
 import errno
@@ -42,6 +43,7 @@ class StraceSweep(Sweep):
             word = self.judge(run, victim, config, host, inside, False)
             self.clean(victim)
             snapshot.assert_same(self.network.base, "after DEL")
+            self.network.assert_store_kept()
         except Exception as error:
             raise AssertionError(f"{self.call}: {name} number {ordinal}: {error}\n{outcome.describe()}") from error
         return word

@@ -48,8 +48,9 @@ VALID = {
 FREE_FORM = {("capabilities",), ("prevResult",), ("type",), ("args",)}
 # Both forms are in use: a list, and lists by network.
 EITHER_FORM = {("runtimeConfig", "aliases"): "list"}
-WRONG = {"bool": True, "number": 7, "negative": -1, "fraction": 1.5, "huge": 1e300, "string": "bad value", "empty string": "",
-         "list": ["bad"], "list of numbers": [1], "list of lists": [[[[]]]], "object": {"bad": 1}, "nested": {"a": {"b": [{}]}}}
+WRONG = {"bool": True, "number": 7, "negative": -1, "fraction": 1.5, "huge": 1e300, "string": "bad value",
+         "empty string": "", "list": ["bad"], "list of numbers": [1], "list of lists": [[[[]]]],
+         "object": {"bad": 1}, "nested": {"a": {"b": [{}]}}}
 KIND = {bool: "bool", int: "number", float: "number", str: "string", list: "list", dict: "object"}
 
 
@@ -96,10 +97,13 @@ BAD_VALUES = {
         (("ipam", "ranges", 0, 0, "rangeStart"), "10.99.0.1"), (("ipam", "ranges", 0, 0, "gateway"), "nowhere"),
         (("ipam", "ranges", 0, 0, "rangeEnd"), "10.88.0.2"), (("ipam", "ranges", 0), []),
         (("ipam", "type"), "../host-local"), (("ipam", "routes", 0, "dst"), "everywhere"),
-        (("runtimeConfig", "portMappings", 0, "hostPort"), 65536), (("runtimeConfig", "portMappings", 0, "protocol"), "icmp"),
-        (("runtimeConfig", "portMappings", 0, "hostIP"), "localhost"), (("runtimeConfig", "portMappings", 0, "containerPort"), 0),
+        (("runtimeConfig", "portMappings", 0, "hostPort"), 65536),
+        (("runtimeConfig", "portMappings", 0, "protocol"), "icmp"),
+        (("runtimeConfig", "portMappings", 0, "hostIP"), "localhost"),
+        (("runtimeConfig", "portMappings", 0, "containerPort"), 0),
         (("runtimeConfig", "ips", 0), "10.88.0.300"), (("netctl", "masqueradeExclude", 0), "x"), (("promiscMode",), True),
-        (("name",), ""), (("name",), "../net"), (("name",), "a/b"), (("name",), ".net"), (("name",), "net\n"), (("name",), "n\0"),
+        (("name",), ""), (("name",), "../net"), (("name",), "a/b"), (("name",), ".net"), (("name",), "net\n"),
+        (("name",), "n\0"),
     ],
     "portmap": [(("backend",), "pf"), (("prevResult", "ips", 0, "address"), "10.87.0.77/99"), (("name",), "-net")],
     "host-local": [(("ipam", "ranges", 0, 0, "subnet"), "fd00::/129"), (("ipam",), {}), (("args", "cni", "ips", 0), "x")],

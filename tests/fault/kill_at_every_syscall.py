@@ -156,6 +156,7 @@ class Sweep:
         self.lab.remove(other)
         self.lab.remove(victim)
         snapshot.assert_same(self.network.base, "at the end of the round")
+        self.network.assert_store_kept()
 
     def judge(self, victim, before, reached, leave_netns):
         """After gc: True when the victim's attachment is (rightly) still there, False when nothing is."""

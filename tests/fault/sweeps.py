@@ -68,7 +68,8 @@ def sweep(title, make, rounds, most_failures=60):
                 tally.log[event["word"]] += 1
                 position += 1
             elif "crash" in event:
-                tally.failures.append(f"{title}, round {position} {rounds[min(position, len(rounds) - 1)]}: {event['crash']}")
+                element = rounds[min(position, len(rounds) - 1)]
+                tally.failures.append(f"{title}, round {position} {element}: {event['crash']}")
                 position += 1
                 print(f"FAILED {tally.failures[-1]}", flush=True)
             else:

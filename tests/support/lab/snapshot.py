@@ -6,6 +6,8 @@ Taken with ip, bridge, tc, nft, conntrack and /proc/sys, never with the product'
   - handles of nft objects and elements: the kernel's counter, a new object gets a new one;
   - the order of elements in an nft set: hash order;
   - timers of bridges and ports (hello, ageing, gc ...), `expires` of routes and elements, remaining lifetimes: clocks;
+  - the kernel's own multicast groups in the FDB and the local routes of link-local addresses: both follow, a moment
+    later, from an address that the snapshot shows;
   - tentative/optimistic of an IPv6 address: duplicate address detection ends by itself after a second;
   - learned neighbours and FDB entries: the kernel ages them as it likes. Permanent, noarp-proxy and externally learned ones
     are someone's doing and stay;
@@ -212,6 +214,8 @@ def _add_ip_entry(lines, version, kind, entry):
             if address:
                 name = f"addr {entry['ifname']} {address['local']}/{address['prefixlen']}"
                 _unique(lines, name, _plain(address))
+    elif kind == "route" and entry.get("type") == "local" and entry["dst"].startswith("fe80:"):
+        return  # follows from a link-local address (which is in the snapshot) once its duplicate check is over
     elif kind == "route":
         name = f"route{version} {entry.get('type', 'unicast')} {entry['dst']} {entry.get('dev', '')}"
         _unique(lines, f"{name} table {entry.get('table', 'main')}", _plain(entry))
@@ -226,6 +230,8 @@ def _is_kept_neighbour(entry):
 
 
 def _is_kept_fdb(entry):
+    if entry.get("mac", "").startswith(("01:00:5e:", "33:33:")):
+        return False  # groups that the kernel joins by itself for the addresses of an interface, some a moment later
     flags = entry.get("flags", [])
     return entry.get("state") in ("permanent", "static") or "extern_learn" in flags or "self" in flags
 
