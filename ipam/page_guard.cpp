@@ -1,3 +1,5 @@
+#include <array>
+
 #include "base/error.hpp"
 #include "ipam/page_guard_internal.hpp"
 
@@ -22,11 +24,17 @@ void PageGuard::begin(bool writable) {
     sums_.flush();
     sums_.set_header(meta_.transaction, false);
   } else {
-    // A pending transaction that never reached the file has changed nothing that is in use.
+    // A pending transaction that never reached the file has changed nothing that is in use. The header that it was to
+    // have (they take turns) may hold anything: LMDB writes a failed one over with something like the old.
     const std::uint64_t expected = header.transaction - (header.pending ? 1 : 0);
-    if (meta_.transaction != expected || sums_.get(0) != sum_of_even || sums_.get(1) != sum_of_odd) {
+    const std::array<std::uint64_t, 2> found{sum_of_even, sum_of_odd};
+    const std::uint64_t in_use = expected & 1;
+    const bool other_differs = sums_.get(1 - in_use) != found[1 - in_use];
+    if (meta_.transaction != expected || sums_.get(in_use) != found[in_use] ||
+        (other_differs && !header.pending)) {
       throw Damage("a header is not the one that was written");
     }
+    if (other_differs) sums_.set(1 - in_use, found[1 - in_use]);
   }
   for (const TreeHeader* tree : {&meta_.main, &meta_.free_list}) {
     if (tree->root != kNoPage) note_old(tree->root);
