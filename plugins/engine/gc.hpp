@@ -24,7 +24,8 @@ struct GcReport {
 std::size_t collect_dead(Host& host, const std::string& network);
 
 /// `netctl gc`: all networks (or one): crashed and dead attachments, then links and rule elements without a record, then
-/// networks without attachments. After a damaged store was put aside, nothing without a record is touched. What is locked is being worked on and left alone.
+/// networks without attachments. After a damaged store was put aside, nothing without a record is touched. What is
+/// locked is being worked on and left alone.
 [[nodiscard]] GcReport collect_garbage(Host& host, const std::optional<std::string>& network);
 
 /// CNI GC: every attachment of the network that is not in `valid` (container id, ifname) goes, unless it is being worked on
