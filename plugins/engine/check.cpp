@@ -10,6 +10,7 @@
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/network_setup.hpp"
+#include "plugins/engine/part.hpp"
 #include "plugins/engine/plan.hpp"
 
 namespace netctl::engine {
@@ -123,6 +124,15 @@ void check_container(const ipam::AttachmentRecord& record, const cni::Result& re
   }
 }
 
+void check_parts(Host& host, const ipam::AttachmentRecord& record, Findings& findings) {
+  for (const auto& [name, state] : record.parts) {
+    const PartKind& kind = part_kind(name);
+    const nlohmann::json own = part_state(record, name);
+    if (state != ipam::State::kReady || kind.find_drift == nullptr || own.is_null()) continue;
+    for (std::string& finding : kind.find_drift(host, record, own)) findings.push_back(std::move(finding));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> find_drift(Host& host, const ipam::AttachmentRecord& record) {
@@ -135,6 +145,7 @@ std::vector<std::string> find_drift(Host& host, const ipam::AttachmentRecord& re
   }
   check_policy(host, record, findings);
   check_leases(host, record, findings);
+  check_parts(host, record, findings);
   return findings;
 }
 

@@ -10,6 +10,7 @@
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
+#include "plugins/engine/part.hpp"
 #include "plugins/engine/ports.hpp"
 
 namespace netctl::engine {
@@ -49,7 +50,9 @@ struct Undoing {
   bool translated = false;  ///< flows of the container may have been translated
 };
 
-bool owns_link(const std::string& part) { return part != "portmap"; }
+bool owns_attachment(const std::optional<std::string>& part) {
+  return !part || part_kind(*part).owns_attachment;
+}
 
 std::optional<Undoing> begin(Host& host, const ipam::AttachmentKey& key,
                              const std::optional<std::string>& part) {
@@ -106,7 +109,7 @@ void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key,
     if (!record) return;
     if (part) {
       release_ports(store, *record, *part);
-      record->parts.erase(*part);
+      forget_part(*record, *part);
     } else {
       for (const ipam::PortRecord& port : record->ports) ipam::release_port(store, port, key);
       record->ports.clear();
@@ -119,7 +122,7 @@ void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key,
       store.erase_attachment(key);
       return;
     }
-    if (!part || owns_link(*part)) {
+    if (owns_attachment(part)) {
       record->leases.clear();
       record->host_ifname.clear();
     }
@@ -132,17 +135,19 @@ void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key,
 void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
   std::optional<Undoing> undoing = begin(host, key, part);
   if (!undoing) {
-    if (!part || owns_link(*part)) delete_host_link(host, key, host_ifname(key), false);
+    if (owns_attachment(part)) delete_host_link(host, key, host_ifname(key), false);
     return;
   }
   undoing->ports = ports_to_withdraw(undoing->record, part);
-  if (!part || owns_link(*part)) {
+  if (owns_attachment(part)) {
     undoing->leases = undoing->record.leases;
     undoing->host_ifname = undoing->record.host_ifname;
   }
   BestEffort steps;
   bool gone = steps.run([&] { withdraw_ports(host, published_ports(key, undoing->ports)); });
   if (undoing->translated) gone = steps.run([&] { forget_flows(host, *undoing); }) && gone;
+  gone =
+      undo_parts(host, undoing->record, part, [&steps](const auto& step) { return steps.run(step); }) && gone;
   if (!undoing->host_ifname.empty()) {
     gone = steps.run([&] { delete_host_link(host, key, undoing->host_ifname, true); }) && gone;
     // Packets that were on their way while the link went may have made entries anew.

@@ -10,6 +10,7 @@
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
 #include "plugins/engine/network_setup.hpp"
+#include "plugins/engine/part.hpp"
 #include "plugins/engine/ports.hpp"
 #include "plugins/engine/reserve.hpp"
 
@@ -48,18 +49,7 @@ Reservation try_reserve(Host& host, const PublishRequest& request) {
   Reservation reserved;
   ipam::AttachmentRecord& record = reserved.record;
   host.live().write([&](ipam::Transaction& store) {
-    if (auto present = store.find_attachment(request.key)) {
-      record = std::move(*present);
-    } else {
-      record = {};
-      record.key = request.key;
-      record.netns_path = request.netns_path;
-      record.netns_cookie = netlink::Netns::open(request.netns_path).cookie();
-      record.mount_namespace = mount_namespace();
-      record.container_name = request.container_name;
-      record.created_wall_seconds = wall_seconds();
-      record.created_boot_nanoseconds = boot_nanoseconds();
-    }
+    record = record_to_join(store, {request.key, kPublishPart, request.netns_path, request.container_name});
     record.parts[kPublishPart] = ipam::State::kAdding;
     claim_ports(store, record,
                 port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));

@@ -20,12 +20,14 @@ MAY_INCLUDE = {
     "ipam": ("base",),
     "plugins/cni": ("base",),
     "plugins/engine": LIBRARIES,
+    "plugins/engine/parts": EXECUTABLE,
     "plugins/bridge": EXECUTABLE,
     "plugins/none": EXECUTABLE,
     "plugins/host-local": EXECUTABLE,
     "plugins/portmap": EXECUTABLE,
     "netctl": EXECUTABLE,
 }
+ENGINE = ("plugins/engine", "plugins/engine/parts")
 EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host-local", "plugins/portmap", "netctl")
 # third party header prefix -> folders that may use it, and whether only behind the scenes (.cpp, *_internal.hpp).
 THIRD_PARTY = {
@@ -33,9 +35,9 @@ THIRD_PARTY = {
     "libnftnl/": (("iptables",), True),
     "lmdb.h": (("ipam",), True),
     "xxhash.h": (("base",), True),
-    "nlohmann/": (("ipam", "plugins/cni", "plugins/engine", *EXECUTABLES), False),
-    "spdlog/": (("plugins/engine", *EXECUTABLES), True),
-    "fmt/": (("plugins/engine", *EXECUTABLES), True),
+    "nlohmann/": (("ipam", "plugins/cni", *ENGINE, *EXECUTABLES), False),
+    "spdlog/": ((*ENGINE, *EXECUTABLES), True),
+    "fmt/": ((*ENGINE, *EXECUTABLES), True),
     "CLI/": (("netctl",), True),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)

@@ -1,0 +1,28 @@
+// Every kind of part that this version knows, whichever executable runs: gc of one undoes what all of them did.
+
+#include <array>
+
+#include "base/error.hpp"
+#include "plugins/engine/part.hpp"
+
+namespace netctl::engine {
+namespace {
+
+constexpr std::array<PartKind, 3> kKinds{{
+    {.name = "bridge", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
+    {.name = "host-local", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
+    {.name = "portmap", .owns_attachment = false, .undo = nullptr, .find_drift = nullptr},
+}};
+
+}  // namespace
+
+const PartKind& part_kind(const std::string& name) {
+  for (const PartKind& kind : kKinds) {
+    if (name == kind.name) return kind;
+  }
+  throw Error(ErrorCode::kIo,
+              "the attachment was made with " + name +
+                  ", which this version of netctl does not know; use the version that made it");
+}
+
+}  // namespace netctl::engine
