@@ -40,10 +40,10 @@ void set_part_state(ipam::AttachmentRecord& record, const std::string& part, nlo
 
 void forget_part(ipam::AttachmentRecord& record, const std::string& part) {
   record.parts.erase(part);
-  const auto states = record.extra.find(kStates);
-  if (states == record.extra.end() || !states->is_object()) return;
-  states->erase(part);
-  if (states->empty()) record.extra.erase(states);
+  nlohmann::json states = record.extra.value(kStates, nlohmann::json::object());
+  states.erase(part);
+  record.extra.erase(kStates);
+  if (!states.empty()) record.extra[kStates] = std::move(states);
 }
 
 bool undo_parts(Host& host, const ipam::AttachmentRecord& record, const std::optional<std::string>& part,
