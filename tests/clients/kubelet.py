@@ -29,6 +29,11 @@ class Kubelet:
     def wait_ready(self):
         wait_until(self.network_ready, "containerd calls the network ready", 60)
 
+    def wait_network(self, name):
+        """Until the runtime has read the configuration of that network."""
+        wait_until(lambda: f'"Name":"{name}"' in self.client.call("Status", verbose=True)["info"]["cniconfig"],
+                   f"containerd reads the configuration of {name}", 60)
+
     def reconnect(self):
         """After a restart of the daemon."""
         self.client.close()
