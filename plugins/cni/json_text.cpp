@@ -1,5 +1,7 @@
 #include "plugins/cni/json_text.hpp"
 
+#include <set>
+
 namespace netctl::cni {
 namespace {
 
@@ -30,15 +32,47 @@ std::string reason_of(const nlohmann::json::exception& error) {
   return shortened(std::string(label_end == std::string_view::npos ? text : text.substr(label_end + 2)));
 }
 
+/// Follows the parser and notes keys that come twice in one object.
+class RepeatedKeys {
+ public:
+  explicit RepeatedKeys(std::vector<std::string>* repeated) : repeated_(repeated) {}
+
+  bool operator()(int /*depth*/, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
+    if (event == Event::object_start || event == Event::array_start) {
+      const std::string path = open_.empty() ? std::string() : open_.back().current_key;
+      open_.push_back({path, path, {}});
+    } else if (event == Event::object_end || event == Event::array_end) {
+      open_.pop_back();
+    } else if (event == Event::key) {
+      Container& object = open_.back();
+      const auto& key = value.get_ref<const std::string&>();
+      object.current_key = object.path + (object.path.empty() ? "" : "/") + key;
+      if (!object.keys.insert(key).second) repeated_->push_back(object.current_key);
+    }
+    return true;
+  }
+
+ private:
+  struct Container {
+    std::string path;
+    std::string current_key;
+    std::set<std::string> keys;
+  };
+  std::vector<std::string>* repeated_;
+  std::vector<Container> open_;
+};
+
 }  // namespace
 
-nlohmann::json parse_json(std::string_view text, std::string_view what) {
+nlohmann::json parse_json(std::string_view text, std::string_view what, std::vector<std::string>* repeated) {
   if (is_too_deep(text)) {
     throw Error(ErrorCode::kDecode, std::string(what) + " is nested deeper than " +
                                         std::to_string(kJsonDepthLimit) + " levels: flatten it");
   }
   try {
-    return nlohmann::json::parse(text);
+    if (repeated == nullptr) return nlohmann::json::parse(text);
+    return nlohmann::json::parse(text, RepeatedKeys(repeated));
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kDecode,
                 std::string(what) + (text.empty() ? " is empty" : " is not valid JSON") +

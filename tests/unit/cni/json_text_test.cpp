@@ -40,6 +40,16 @@ TEST(ParseJson, LimitsTheDepthAndNothingElse) {
   EXPECT_NO_THROW(static_cast<void>(parse_json(wide + "]", "text")));
 }
 
+TEST(ParseJson, NamesKeysThatComeTwice) {
+  std::vector<std::string> repeated;
+  (void)parse_json(R"({"a": {"x": 1, "y": {"x": 1}, "x": 2}, "b": [{"a": 1}, {"a": 1, "a": 2}], "a": 3, "c": 1})",
+                   "text", &repeated);
+  EXPECT_EQ(repeated, (std::vector<std::string>{"a/x", "b/a", "a"}));
+  repeated.clear();
+  (void)parse_json(R"([{"x": 1}, {"x": 1}, 5])", "text", &repeated);
+  EXPECT_TRUE(repeated.empty());
+}
+
 TEST(ToText, ReplacesBytesThatAreNotUtf8) {
   EXPECT_EQ(to_text({{"netns", "/run/\xFF"}}), "{\"netns\":\"/run/\xEF\xBF\xBD\"}");
 }
