@@ -13,6 +13,7 @@ constexpr Attr<IFLA_ADDRESS, MacAddress> kMac{};
 constexpr Attr<IFLA_MTU, std::uint32_t> kMtu{};
 constexpr Attr<IFLA_MASTER, std::uint32_t> kMaster{};
 constexpr Attr<IFLA_GROUP, std::uint32_t> kGroup{};
+constexpr Attr<IFLA_TXQLEN, std::uint32_t> kTxQueueLength{};
 constexpr Attr<IFLA_NET_NS_FD, std::uint32_t> kNetnsFd{};
 constexpr Attr<IFLA_EXT_MASK, std::uint32_t> kExtMask{};
 // Without the terminator: the kernel counts it against the 255 characters an alias may have.
@@ -137,6 +138,16 @@ Request set_promiscuous(std::uint32_t index, bool on) {
   return change_flag(index, IFF_PROMISC, on, on ? "make promiscuous" : "end promiscuous mode of");
 }
 
+Request set_all_multicast(std::uint32_t index, bool on) {
+  return change_flag(index, IFF_ALLMULTI, on, on ? "receive all multicast on" : "end all-multicast mode of");
+}
+
+Request set_tx_queue_length(std::uint32_t index, std::uint32_t packets) {
+  Request request = change_link(index, "set the transmit queue to " + std::to_string(packets) + " packets");
+  request.put(kTxQueueLength, packets);
+  return request;
+}
+
 Request set_master(std::uint32_t index, std::uint32_t master_index) {
   Request request = change_link(index, "set the bridge");
   request.put(kMaster, master_index);
@@ -185,6 +196,7 @@ Link parse_link(const Reply& reply) {
   link.index = static_cast<std::uint32_t>(header.ifi_index);
   link.up = (header.ifi_flags & IFF_UP) != 0;
   link.promiscuous = (header.ifi_flags & IFF_PROMISC) != 0;
+  link.all_multicast = (header.ifi_flags & IFF_ALLMULTI) != 0;
   for (const Attribute& attribute : parse_attributes(reply.attributes<ifinfomsg>())) {
     switch (attribute.type) {
       case IFLA_IFNAME:
@@ -207,6 +219,9 @@ Link parse_link(const Reply& reply) {
         break;
       case IFLA_GROUP:
         link.group = attribute.u32();
+        break;
+      case IFLA_TXQLEN:
+        link.tx_queue_length = attribute.u32();
         break;
       case IFLA_LINKINFO:
         read_link_info(attribute.payload, link);

@@ -24,11 +24,13 @@ struct Link {
   std::uint32_t peer_index = 0;    ///< IFLA_LINK: of a veth, the peer's index in its own namespace
   std::uint32_t group = 0;
   bool up = false;
-  bool promiscuous = false;
-  std::optional<bool> hairpin;   ///< of a bridge port
-  std::optional<bool> isolated;  ///< of a bridge port
-  std::optional<bool> locked;    ///< of a bridge port: frames from unknown source addresses are dropped
-  std::optional<bool> learning;  ///< of a bridge port
+  bool promiscuous = false;           ///< as it was asked for (IFF_PROMISC), not by what listens
+  bool all_multicast = false;         ///< as it was asked for (IFF_ALLMULTI)
+  std::uint32_t tx_queue_length = 0;  ///< packets
+  std::optional<bool> hairpin;        ///< of a bridge port
+  std::optional<bool> isolated;       ///< of a bridge port
+  std::optional<bool> locked;         ///< of a bridge port: frames from unknown source addresses are dropped
+  std::optional<bool> learning;       ///< of a bridge port
 };
 
 /// Everything of a veth pair that one RTM_NEWLINK can say. The peer is made inside the container's namespace under its
@@ -71,6 +73,9 @@ struct BridgePortSpec {
 [[nodiscard]] Request set_up(std::uint32_t index);
 [[nodiscard]] Request set_down(std::uint32_t index);
 [[nodiscard]] Request set_promiscuous(std::uint32_t index, bool on);
+[[nodiscard]] Request set_all_multicast(std::uint32_t index, bool on);
+/// `packets` may be 0: no queue of its own.
+[[nodiscard]] Request set_tx_queue_length(std::uint32_t index, std::uint32_t packets);
 [[nodiscard]] Request set_master(std::uint32_t index, std::uint32_t master_index);
 [[nodiscard]] Request set_group(std::uint32_t index, std::uint32_t group);
 [[nodiscard]] Request set_mtu(std::uint32_t index, std::uint32_t mtu_bytes);

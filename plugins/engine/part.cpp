@@ -11,19 +11,21 @@ namespace {
 
 constexpr const char* kStates = "partStates";
 
-/// Writes the part as `adding`. False when an older ADD of it has to be undone before.
-bool begin_part(Host& host, const PartRequest& request, const nlohmann::json& state,
-                ipam::AttachmentRecord& record) {
-  bool begun = false;
+std::optional<ipam::AttachmentRecord> present_record(Host& host, const ipam::AttachmentKey& key) {
+  std::optional<ipam::AttachmentRecord> record;
+  host.live().read([&](const ipam::Transaction& store) { record = store.find_attachment(key); });
+  return record;
+}
+
+ipam::AttachmentRecord begin_part(Host& host, const PartRequest& request, const nlohmann::json& state) {
+  ipam::AttachmentRecord record;
   host.live().write([&](ipam::Transaction& store) {
     record = record_to_join(store, request);
-    if (record.parts.contains(request.part)) return;
     record.parts[request.part] = ipam::State::kAdding;
     set_part_state(record, request.part, state);
     store.put_attachment(record);
-    begun = true;
   });
-  return begun;
+  return record;
 }
 
 }  // namespace
@@ -77,24 +79,27 @@ ipam::AttachmentRecord record_to_join(const ipam::Transaction& store, const Part
   return record;
 }
 
-void add_part(Host& host, const PartRequest& request, const nlohmann::json& state, const ApplyPart& apply) {
+void clear_other_container(Host& host, const PartRequest& request) {
+  const auto present = present_record(host, request.key);
+  if (!present || present->netns_cookie == 0) return;
+  if (present->netns_cookie == netlink::Netns::open(request.netns_path).cookie()) return;
+  detach(host, request.key, std::nullopt);
+}
+
+void add_part(Host& host, const PartRequest& request, const PartSteps& steps) {
   const HeldLock lock = host.live().lock_attachment(request.key);
-  ipam::AttachmentRecord record;
-  if (!begin_part(host, request, state, record)) {
-    detach(host, request.key, request.part);
-    if (!begin_part(host, request, state, record)) {
-      throw Error(ErrorCode::kTryAgainLater,
-                  "what an earlier ADD of " + request.part + " left could not be cleared away; try again");
-    }
-  }
+  clear_other_container(host, request);
+  const auto present = present_record(host, request.key);
+  if (present && present->parts.contains(request.part)) detach(host, request.key, request.part);
+  nlohmann::json state = steps.prepare();
+  ipam::AttachmentRecord record = begin_part(host, request, state);
   UndoStack undo([](const std::string& step, const std::string& reason) {
     log_warning("while taking back a failed ADD: could not " + step + ": " + reason + "; `netctl gc` will");
   });
   undo.on_failure("undo the part", [&] { detach(host, request.key, request.part); });
-  nlohmann::json made = state;
-  apply(record, made);
+  steps.apply(record, state);
   record.parts[request.part] = ipam::State::kReady;
-  set_part_state(record, request.part, std::move(made));
+  set_part_state(record, request.part, std::move(state));
   host.live().write([&record](ipam::Transaction& store) { store.put_attachment(record); });
   undo.commit();
   log_info("network=" + request.key.network + " container=" + request.key.container_id +

@@ -48,17 +48,29 @@ struct PartRequest {
   std::string container_name;
 };
 
+/// A record that an earlier container of the same name left (its namespace is another) is undone with all its parts: what
+/// joined it would count as dead with it. The caller holds the attachment's lock. Errors: kInvalidNetns; those of detach().
+void clear_other_container(Host& host, const PartRequest& request);
+
 /// The attachment's record as another executable of the chain left it, or a new one when that one keeps none of ours.
 /// Errors: kInvalidNetns.
 [[nodiscard]] ipam::AttachmentRecord record_to_join(const ipam::Transaction& store,
                                                     const PartRequest& request);
 
-/// ADD of a chained executable: records the part as `adding` with all that its undo will need, runs `apply`, records it as
+/// The two steps of a chained ADD.
+struct PartSteps {
+  /// Looks at what is there and returns the state: all that undo needs if the process dies in the middle of `apply`.
+  /// Changes nothing. Runs after an older share of the same part was undone, so that it sees the original values.
+  std::function<nlohmann::json()> prepare;
+  /// Does the work; what it leaves in `state` replaces the recorded one.
+  std::function<void(const ipam::AttachmentRecord& record, nlohmann::json& state)> apply;
+};
+
+/// ADD of a chained executable: records the part as `adding` with what `prepare` returned, runs `apply`, records it as
 /// `ready` with the state that `apply` left. A failure takes this part back and leaves the others alone. The
-/// attachment's lock is held all the time. An ADD of the same part that died, or whose DEL never came, is undone first.
-/// `state` is what undo needs if the process dies in the middle of `apply`.
-/// Errors: those of apply; kInvalidNetns; kTryAgainLater.
-using ApplyPart = std::function<void(const ipam::AttachmentRecord& record, nlohmann::json& state)>;
-void add_part(Host& host, const PartRequest& request, const nlohmann::json& state, const ApplyPart& apply);
+/// attachment's lock is held all the time. An ADD of the same part that died, or whose DEL never came, is undone first, and
+/// so is everything of an earlier container of the same name.
+/// Errors: those of the steps; kInvalidNetns; kTryAgainLater.
+void add_part(Host& host, const PartRequest& request, const PartSteps& steps);
 
 }  // namespace netctl::engine

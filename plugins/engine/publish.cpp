@@ -87,6 +87,7 @@ ipam::AttachmentRecord publish(Host& host, const PublishRequest& request) {
   network_undo.on_failure("remove the unused network",
                           [&] { remove_network_if_unused(host, request.key.network); });
   const HeldLock lock = host.live().lock_attachment(request.key);
+  clear_other_container(host, {request.key, kPublishPart, request.netns_path, request.container_name});
   Reservation reserved = reserve_ports(host, request);
   ipam::AttachmentRecord& record = reserved.record;
   UndoStack undo(report);

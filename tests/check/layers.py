@@ -12,7 +12,7 @@ from sources import ROOT, product_files
 # folder -> what its files may include besides their own folder: folders, or single headers of a folder.
 BYTES_OF_NETLINK = ("netlink/socket.hpp", "netlink/message.hpp")
 LIBRARIES = ("base", "netlink", "iptables", "ipam", "plugins/cni")
-EXECUTABLE = (*LIBRARIES, "plugins/engine")
+EXECUTABLE = (*LIBRARIES, "plugins/engine", "plugins/engine/parts")
 MAY_INCLUDE = {
     "base": (),
     "netlink": ("base",),
@@ -25,10 +25,11 @@ MAY_INCLUDE = {
     "plugins/none": EXECUTABLE,
     "plugins/host-local": EXECUTABLE,
     "plugins/portmap": EXECUTABLE,
+    "plugins/tuning": EXECUTABLE,
     "netctl": EXECUTABLE,
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts")
-EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host-local", "plugins/portmap", "netctl")
+EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host-local", "plugins/portmap", "plugins/tuning", "netctl")
 # third party header prefix -> folders that may use it, and whether only behind the scenes (.cpp, *_internal.hpp).
 THIRD_PARTY = {
     "libmnl/": (("netlink", "iptables"), True),
