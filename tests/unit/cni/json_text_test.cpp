@@ -42,8 +42,9 @@ TEST(ParseJson, LimitsTheDepthAndNothingElse) {
 
 TEST(ParseJson, NamesKeysThatComeTwice) {
   std::vector<std::string> repeated;
-  (void)parse_json(R"({"a": {"x": 1, "y": {"x": 1}, "x": 2}, "b": [{"a": 1}, {"a": 1, "a": 2}], "a": 3, "c": 1})",
-                   "text", &repeated);
+  (void)parse_json(
+      R"({"a": {"x": 1, "y": {"x": 1}, "x": 2}, "b": [{"a": 1}, {"a": 1, "a": 2}], "a": 3, "c": 1})", "text",
+      &repeated);
   EXPECT_EQ(repeated, (std::vector<std::string>{"a/x", "b/a", "a"}));
   repeated.clear();
   (void)parse_json(R"([{"x": 1}, {"x": 1}, 5])", "text", &repeated);
