@@ -7,7 +7,7 @@ Containers talk to each other, and after they are gone nothing of ours is left. 
 
 from client import Lab, bridge_conflist, image, run, snapshot
 from lab.containerd import Containerd, ctr
-from lab.processes import in_own_pid_namespace
+from lab.processes import cgroup_parent, in_own_pid_namespace
 
 CONFLIST = bridge_conflist("ctr-lab", "10.99.0.0/24", "br-ctr")
 
@@ -25,8 +25,12 @@ def address_of(container):
     return words[words.index("inet") + 1].split("/")[0]
 
 
-def start(name, *command):
-    ctr("run", "--detach", "--cni", image.NAME, name, *(command or ("sleep", "86400")))
+def launch(name, *options, command=("sleep", "86400")):
+    return ctr("run", "--cgroup", f"{cgroup_parent()}/{name}", *options, image.NAME, name, *command).stdout
+
+
+def start(name, **options):
+    launch(name, "--detach", "--cni", **options)
 
 
 def kill(*names):
@@ -36,7 +40,7 @@ def kill(*names):
 
 
 def two_containers_talk(lab):
-    start("web", "httpd", "-f", "-p", "8080", "-h", "/www")
+    start("web", command=("httpd", "-f", "-p", "8080", "-h", "/www"))
     start("crawler")
     address = address_of("web")
     assert address.startswith("10.99.0."), address
@@ -61,8 +65,8 @@ def detached_containers_need_gc(lab, before):
 
 def foreground_containers_clean_up(lab, before):
     for number in range(3):
-        done = ctr("run", "--rm", "--cni", image.NAME, f"short{number}", "ip", "-4", "addr", "show", "eth0")
-        assert "inet 10.99.0." in done.stdout, done.stdout
+        shown = launch(f"short{number}", "--rm", "--cni", command=("ip", "-4", "addr", "show", "eth0"))
+        assert "inet 10.99.0." in shown, shown
         assert_nothing_left(lab, before, f"after foreground container {number}")
 
 
@@ -76,7 +80,7 @@ def main():
     with Lab(private_trees=("/etc",)) as lab:
         containerd = Containerd(lab, CONFLIST)
         # Whatever the runtime's own first container leaves on the host is not ours.
-        ctr("run", "--rm", image.NAME, "first", "true")
+        launch("first", "--rm", command=("true",))
         before = snapshot.capture()
         two_containers_talk(lab)
         print("ok: two containers talk")

@@ -6,7 +6,7 @@ import os
 import cri
 from client import image
 from lab.containerd import SOCKET
-from lab.processes import wait_until
+from lab.processes import cgroup_parent, wait_until
 
 LOGS = "/run/podlogs"
 
@@ -60,7 +60,7 @@ class Pod:
             "dns_config": {"servers": ["10.96.0.10"], "searches": ["svc.local"]},
             "port_mappings": [{"host_port": host_port, "container_port": port, "protocol": protocol, "host_ip": address}
                               for host_port, port, protocol, address in ports],
-            "linux": {"security_context": {"namespace_options": {"network": network}}},
+            "linux": {"cgroup_parent": cgroup_parent(), "security_context": {"namespace_options": {"network": network}}},
         }
         self.id = self._call("RunPodSandbox", config=self.config)["pod_sandbox_id"]
 
