@@ -14,7 +14,7 @@ from client import Lab, fetch, say, snapshot
 from kubelet import Kubelet
 from lab import kernel
 from lab.containerd import Containerd
-from lab.processes import in_own_pid_namespace
+from lab.processes import in_own_pid_namespace, wait_until
 
 CONFLIST = {
     "cniVersion": "1.0.0", "name": "pods", "plugins": [
@@ -45,10 +45,9 @@ class Story:
     def web(self, name, host_port, **options):
         ports = [(host_port, 80, cri.TCP, ""), (host_port, 53, cri.UDP, "127.0.0.1")]
         pod = self.kubelet.pod(name, ports=ports, **options)
-        return pod, pod.container("web", "httpd", "-f", "-p", "80", "-h", "/www")
-
-    def outside_fetch(self, url):
-        return self.outside.run(["busybox", "wget", "-q", "-O", "-", url]).stdout
+        container = pod.container("web", "httpd", "-f", "-p", "80", "-h", "/www")
+        wait_until(lambda: container.succeeds("wget", "-q", "-O", "-", "http://127.0.0.1/"), f"{name} serves its page")
+        return pod, container
 
 
 def _without_flows_of_the_host(before, after):
@@ -70,7 +69,7 @@ def pods_talk(story):
     assert " 0% packet loss" in client.run("ping", "-c", "2", "-i", "0.2", "-W", "2", two.address)
     assert "hello from a container" in client.run("wget", "-q", "-O", "-", f"http://{two.address}/")
     for port in (8080, 8081):
-        for reached in (fetch(f"http://127.0.0.1:{port}/"), story.outside_fetch(f"http://{HOST}:{port}/")):
+        for reached in (fetch(f"http://127.0.0.1:{port}/"), fetch(f"http://{HOST}:{port}/", story.outside)):
             assert "hello from a container" in reached, reached
     assert "hello" in client.run("wget", "-q", "-O", "-", f"http://{HOST}:8080/"), "its own published port, from inside"
     listing = story.lab.runtime.netctl("ps").expect_ok().stdout

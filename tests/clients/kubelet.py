@@ -104,8 +104,14 @@ class Container:
         self._kubelet = kubelet
         self.id = container_id
 
+    def _exec(self, command):
+        return self._kubelet.client.call("ExecSync", container_id=self.id, cmd=list(command), timeout=30)
+
+    def succeeds(self, *command):
+        return self._exec(command)["exit_code"] == 0
+
     def run(self, *command):
         """Its stdout; the command has to succeed."""
-        done = self._kubelet.client.call("ExecSync", container_id=self.id, cmd=list(command), timeout=30)
+        done = self._exec(command)
         assert done["exit_code"] == 0, f"{' '.join(command)}: {done}"
         return done["stdout"]
