@@ -12,7 +12,7 @@
 
 #include <libmnl/libmnl.h>
 
-#include "base/unique_fd.hpp"
+#include "netlink/background_close_internal.hpp"
 #include "netlink/wire.hpp"
 
 namespace netctl::netlink {
@@ -43,34 +43,6 @@ bool means_absent(int sys_errno) {
   return sys_errno == ENODEV || sys_errno == ENOENT || sys_errno == ESRCH || sys_errno == ENXIO;
 }
 
-/// Keeps `fd`'s file open in a message that nobody can ever receive: both ends of the pair are closed, and the receiving
-/// one only lives on in its own queue. The kernel's collector of such cycles (net/unix/garbage.c) closes the files in a
-/// worker of its own. Where that does not work, whoever closes `fd` waits, as ever.
-void hand_to_kernel(int fd) noexcept {
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) != 0) return;
-  // Destroyed in reverse: the sender first, whose release wakes the collector while the receiver is not garbage yet. So the
-  // file goes with the next release of any local socket on the machine, as a rule after the grace period, and not at once:
-  // closing holds the lock of nf_tables while it waits, and the DEL that follows a chained one would wait for that.
-  const UniqueFd receiver(pair[1]);
-  const UniqueFd sender(pair[0]);
-  const std::array<int, 2> passed{receiver.get(), fd};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof passed)> control{};
-  char byte = 0;
-  iovec content{&byte, 1};
-  msghdr message{};
-  message.msg_iov = &content;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof passed);
-  std::memcpy(CMSG_DATA(rights), passed.data(), sizeof passed);
-  (void)::sendmsg(sender.get(), &message, 0);
-}
-
 }  // namespace
 
 struct Socket::Impl {
@@ -78,7 +50,7 @@ struct Socket::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
-    if (bus == Bus::kNetfilter) hand_to_kernel(fd());
+    if (bus == Bus::kNetfilter) close_in_background(fd());
     ::mnl_socket_close(mnl);
   }
 
@@ -90,6 +62,8 @@ struct Socket::Impl {
   bool receive(std::size_t slots, const MessageHandler& handle);
   void wait() const;
   std::vector<Ack> read_acks(std::uint32_t first, std::uint32_t count, Ack& whole, bool drain = false);
+  std::size_t append_chunk(std::span<const Request> requests);
+  [[nodiscard]] std::vector<std::pair<std::uint32_t, Ack>> read_failures(std::uint32_t last);
   bool read_dump(std::uint32_t sequence, std::vector<Reply>& replies, Ack& end);
 
   mnl_socket* mnl = nullptr;
@@ -239,6 +213,34 @@ std::vector<Ack> Socket::Impl::read_acks(std::uint32_t first, std::uint32_t coun
   return acks;
 }
 
+/// As many requests as a datagram takes; only the last one asks for an ack. Returns how many.
+std::size_t Socket::Impl::append_chunk(std::span<const Request> requests) {
+  outgoing.clear();
+  std::size_t count = 0;
+  std::size_t size = 0;
+  while (count < requests.size() && (count == 0 || size + requests[count].bytes().size() <= kBufferSize)) {
+    size += requests[count++].bytes().size();
+  }
+  for (std::size_t i = 0; i < count; ++i) append(requests[i], 0, i + 1 < count ? NLM_F_ACK : 0);
+  return count;
+}
+
+/// Sequence numbers and reasons of the messages that failed, until the ack of `last`.
+std::vector<std::pair<std::uint32_t, Ack>> Socket::Impl::read_failures(std::uint32_t last) {
+  std::vector<std::pair<std::uint32_t, Ack>> failures;
+  bool finished = false;
+  const MessageHandler take = [&](const nlmsghdr& header, Bytes payload) {
+    if (header.nlmsg_type != NLMSG_ERROR) return;
+    Ack ack = read_ack(header.nlmsg_flags, payload);
+    if (ack.sys_errno != 0) failures.emplace_back(header.nlmsg_seq, std::move(ack));
+    finished = finished || header.nlmsg_seq == last;
+  };
+  while (!finished) {
+    if (!receive(kAckSlots, take)) wait();
+  }
+  return failures;
+}
+
 /// True when the dump is consistent. `end` tells how it ended.
 bool Socket::Impl::read_dump(std::uint32_t sequence, std::vector<Reply>& replies, Ack& end) {
   bool finished = false;
@@ -290,6 +292,22 @@ void Socket::transact_all(std::span<const Request> requests) {
     const int sys_errno = acks[i].sys_errno;
     if (sys_errno != 0 && !requests[i].tolerates(sys_errno)) throw refusal(requests[i].doing(), acks[i]);
   }
+}
+
+void Socket::transact_many(std::span<const Request> requests) {
+  std::optional<Error> first_refusal;
+  while (!requests.empty()) {
+    const std::uint32_t first = impl_->next_sequence;
+    const std::size_t count = impl_->append_chunk(requests);
+    impl_->send(impl_->outgoing, count);
+    for (const auto& [sequence, ack] : impl_->read_failures(impl_->next_sequence - 1)) {
+      const std::size_t index = sequence - first;
+      if (index >= count || requests[index].tolerates(ack.sys_errno) || first_refusal) continue;
+      first_refusal = refusal(requests[index].doing(), ack);
+    }
+    requests = requests.subspan(count);
+  }
+  if (first_refusal) throw Error(*first_refusal);
 }
 
 std::optional<Reply> Socket::get(const Request& request) {

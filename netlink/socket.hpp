@@ -42,6 +42,11 @@ class Socket {
   /// fails. Errors: that of the first message that failed and does not tolerate it, after all acks were read.
   void transact_all(std::span<const Request> requests);
 
+  /// transact_all() for thousands of requests: in datagrams of at most 32 KiB, of which only the last message is
+  /// acknowledged. The kernel reports failures all the same. Errors: the first failure that its request does not
+  /// tolerate, after everything was sent.
+  void transact_many(std::span<const Request> requests);
+
   /// Sends a request that is answered by one message (RTM_GETLINK by name or index, ...). nullopt on ENODEV, ENOENT,
   /// ESRCH, ENXIO. Errors: kKernel.
   [[nodiscard]] std::optional<Reply> get(const Request& request);
