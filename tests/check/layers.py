@@ -19,6 +19,7 @@ MAY_INCLUDE = {
     "iptables": ("base", *BYTES_OF_NETLINK),
     "ipam": ("base",),
     "plugins/cni": ("base",),
+    "plugins/overlay/control": ("base", "netlink"),
     "plugins/engine": LIBRARIES,
     "plugins/engine/parts": EXECUTABLE,
     "plugins/bridge": EXECUTABLE,
