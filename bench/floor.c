@@ -2,7 +2,7 @@
  *
  *   floor setup                       the shared part: bridge with its address, table, maps, chains (not measured)
  *   floor add NETNS HOSTPORT ADDRESS  veth pair, address, default route, HOSTPORT/tcp published to ADDRESS:8080
- *   floor del HOSTPORT ADDRESS
+ *   floor del HOSTPORT ADDRESS        with HOSTPORT 0 both are without the published port
  *   floor count                       how many netlink messages `add` and `del` send (tests/ hold it by tracing)
  *
  * It reserves nothing, checks nothing, remembers nothing. Raw sockets and libc only: whatever is added here makes the
@@ -264,7 +264,7 @@ static void add(const struct Attachment* attachment, const char* netns_path) {
   put_new_pair(&host, attachment, link_index(socket_host, BRIDGE), netns);
   put_alias(&host, attachment);
   transact(socket_host, &host, "veth pair");
-  change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_NEWSETELEM, attachment);
+  if (attachment->host_port != 0) change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_NEWSETELEM, attachment);
 
   if (setns(netns, CLONE_NEWNET) < 0) fail(netns_path);
   int socket_inside = open_socket(NETLINK_ROUTE);
@@ -279,7 +279,7 @@ static void add(const struct Attachment* attachment, const char* netns_path) {
 static void del(const struct Attachment* attachment) {
   struct Batch host = {.used = 0};
   const struct ifinfomsg any = {0};
-  change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_DELSETELEM, attachment);
+  if (attachment->host_port != 0) change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_DELSETELEM, attachment);
   start_message(&host, RTM_DELLINK, NLM_F_ACK, &any, sizeof any);
   put_text(&host, IFLA_IFNAME, attachment->host_link);
   transact(open_socket(NETLINK_ROUTE), &host, "veth pair");

@@ -38,6 +38,14 @@ def make_host_netns(name):
     return path
 
 
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True)
+
+
+def link_exists(netns, name):
+    return subprocess.run(["ip", "-n", netns, "link", "show", name], capture_output=True, check=False).returncode == 0
+
+
 def run_in(netns, argv, **options):
     """Runs a helper (never a measured program) in a namespace."""
     return subprocess.run(["nsenter", f"--net={netns}", "--", *map(str, argv)], check=True, **options)
