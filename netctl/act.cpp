@@ -8,8 +8,6 @@
 
 #include "base/error.hpp"
 #include "netctl/print.hpp"
-#include "netctl/publish_option.hpp"
-#include "netctl/runtime.hpp"
 #include "netctl/sources.hpp"
 #include "netctl/table.hpp"
 #include "netctl/verbs.hpp"
@@ -17,6 +15,8 @@
 #include "plugins/engine/gc.hpp"
 #include "plugins/engine/host.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/frontdoor/chain.hpp"
+#include "plugins/frontdoor/publish_option.hpp"
 
 namespace netctl::cli {
 namespace {
@@ -39,8 +39,8 @@ std::string netns_path(const std::string& target) {
   return "/run/netns/" + target;
 }
 
-Endpoint endpoint_of(const AddOptions& options) {
-  Endpoint endpoint;
+frontdoor::Endpoint endpoint_of(const AddOptions& options) {
+  frontdoor::Endpoint endpoint;
   endpoint.container_id = options.container_id.empty() ? random_id() : options.container_id;
   endpoint.netns = netns_path(options.target);
   endpoint.ifname = options.ifname;
@@ -48,7 +48,7 @@ Endpoint endpoint_of(const AddOptions& options) {
   if (!options.container_name.empty()) endpoint.args += ";K8S_POD_NAME=" + options.container_name;
   nlohmann::json ports = nlohmann::json::array();
   for (const std::string& text : options.publish) {
-    for (nlohmann::json& mapping : parse_publish(text)) ports.push_back(std::move(mapping));
+    for (nlohmann::json& mapping : frontdoor::parse_publish(text)) ports.push_back(std::move(mapping));
   }
   if (!ports.empty()) endpoint.runtime_config["portMappings"] = ports;
   if (!options.ips.empty()) endpoint.runtime_config["ips"] = options.ips;
@@ -93,9 +93,9 @@ nlohmann::json gc_json(const engine::GcReport& report) {
 }  // namespace
 
 void add(const Output& output, const AddOptions& options) {
-  const NetworkConf network = find_network_conf(options.network);
-  const Endpoint endpoint = endpoint_of(options);
-  const nlohmann::json result = add_list(network, endpoint);
+  const frontdoor::NetworkConf network = frontdoor::find_network_conf(options.network);
+  const frontdoor::Endpoint endpoint = endpoint_of(options);
+  const nlohmann::json result = frontdoor::add_list(network, endpoint);
   if (output.json) {
     print_json({{"containerID", endpoint.container_id}, {"result", result}});
     return;
@@ -108,15 +108,15 @@ void add(const Output& output, const AddOptions& options) {
 }
 
 void del(const std::string& network, const std::string& target, const std::optional<std::string>& ifname) {
-  const NetworkConf conf = find_network_conf(network);
+  const frontdoor::NetworkConf conf = frontdoor::find_network_conf(network);
   for (const ipam::AttachmentRecord& record : find_attachments(network, target)) {
     if (ifname && record.key.ifname != *ifname) continue;
-    Endpoint endpoint;
+    frontdoor::Endpoint endpoint;
     endpoint.container_id = record.key.container_id;
     endpoint.ifname = record.key.ifname;
     endpoint.netns = record.netns_path;
     endpoint.args = "IgnoreUnknown=1";
-    del_list(conf, endpoint, nullptr);
+    frontdoor::del_list(conf, endpoint, nullptr);
   }
 }
 

@@ -27,7 +27,7 @@ std::vector<std::vector<ipam::RangeSpec>> chosen_sets(const std::string& network
   return sets;
 }
 
-std::optional<ipam::PoolConfig> configured_pool(const NetworkConf& conf) {
+std::optional<ipam::PoolConfig> configured_pool(const frontdoor::NetworkConf& conf) {
   cni::Invocation invocation;
   invocation.config = conf.plugins.front();
   invocation.cni_version = conf.cni_version;
@@ -44,7 +44,8 @@ std::optional<ipam::PoolConfig> configured_pool(const NetworkConf& conf) {
   return pool;
 }
 
-NetworkRow row_of(const NetworkConf& conf, const ipam::Store* live, std::vector<std::string>& complaints) {
+NetworkRow row_of(const frontdoor::NetworkConf& conf, const ipam::Store* live,
+                  std::vector<std::string>& complaints) {
   NetworkRow row;
   row.name = conf.name;
   row.driver = conf.driver();
@@ -108,7 +109,7 @@ std::vector<AttachmentRow> list_attachments(const std::optional<std::string>& ne
 std::vector<NetworkRow> list_networks(std::vector<std::string>& complaints) {
   std::vector<NetworkRow> rows;
   const auto live = open_live();
-  for (const NetworkConf& conf : load_all(conf_directory(), complaints)) {
+  for (const frontdoor::NetworkConf& conf : frontdoor::load_all(frontdoor::conf_directory(), complaints)) {
     rows.push_back(row_of(conf, live ? &*live : nullptr, complaints));
   }
   if (live) add_records(*live, rows);

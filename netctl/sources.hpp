@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "ipam/records.hpp"
-#include "netctl/conf.hpp"
 #include "plugins/engine/liveness.hpp"
+#include "plugins/frontdoor/conf.hpp"
 
 namespace netctl::cli {
 

@@ -129,6 +129,7 @@ engine::AttachmentRequest read_request(const cni::Invocation& invocation) {
   request.netns_path = invocation.netns;
   request.netns_override = invocation.netns_override;
   request.container_name = runtime.container_name;
+  request.runtime = invocation.runtime;
   request.labels = runtime.labels;
   request.aliases = runtime.aliases;
   request.invocation = &invocation;

@@ -46,6 +46,7 @@ struct Invocation {
   std::string network;                     ///< `name`
   std::string type;                        ///< `type`
   std::optional<Result> prev_result;
+  std::string runtime;          ///< who calls, when a front end knows it
   bool netns_override = false;  ///< CNI_NETNS_OVERRIDE: the plugin's own namespace is allowed
   /// GC: nullopt when neither key is there or it is null (then only the provably dead may go).
   std::optional<std::vector<ValidAttachment>> valid_attachments;

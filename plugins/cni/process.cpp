@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "plugins/cni/plugin.hpp"
+#include "plugins/cni/program.hpp"
 #include "plugins/cni/signals_internal.hpp"
 
 namespace netctl::cni {
@@ -64,7 +65,7 @@ std::optional<std::string> read_all(int fd, std::size_t limit, int patience_ms) 
     } else if (errno == EAGAIN) {
       wait_for(fd, POLLIN, patience_ms);
     } else if (errno != EINTR) {
-      throw_errno("cannot read the network configuration from stdin", errno, ErrorCode::kIo);
+      throw_errno("cannot read stdin", errno, ErrorCode::kIo);
     }
   }
   if (size > limit) return std::nullopt;
@@ -104,6 +105,17 @@ Environment environment_of_process() {
 }
 
 }  // namespace
+
+void prepare_program() noexcept {
+  hold_standard_descriptors();
+  block_signals_for_good();
+}
+
+std::optional<std::string> read_standard_input(std::size_t limit) {
+  return read_all(STDIN_FILENO, limit, kForever);
+}
+
+void print_to_standard_output(const std::string& text) { write_all(STDOUT_FILENO, text); }
 
 int run_process(const Plugin& plugin, int argc, char** argv) noexcept {
   hold_standard_descriptors();

@@ -65,6 +65,7 @@ struct AttachmentRequest {
   std::string netns_path;
   bool netns_override = false;  ///< the plugin's own namespace is allowed
   std::string container_name;
+  std::string runtime;               ///< who asks, when known
   std::vector<std::string> aliases;  ///< further names on this network, for `netctl inspect` and the like
   std::map<std::string, std::string> labels;
   NetworkSpec network;

@@ -22,6 +22,7 @@ ipam::AttachmentRecord new_record(const AttachmentRequest& request, std::uint64_
   record.mount_namespace = mount_namespace();
   record.container_name = request.container_name;
   record.labels = request.labels;
+  record.runtime = request.runtime;
   if (!request.aliases.empty()) record.extra["aliases"] = request.aliases;
   record.created_wall_seconds = wall_seconds();
   record.created_boot_nanoseconds = boot_nanoseconds();

@@ -1,11 +1,11 @@
-#include "netctl/publish_option.hpp"
+#include "plugins/frontdoor/publish_option.hpp"
 
 #include <gmock/gmock.h>
 
 #include "tests/unit/cni/support.hpp"
 #include "tests/unit/engine/sample.hpp"
 
-namespace netctl::cli {
+namespace netctl::frontdoor {
 namespace {
 
 using cni::test::error_of;
@@ -96,4 +96,4 @@ TEST(PublishOption, SaysWhatIsWrongAndHowToWriteIt) {
 }
 
 }  // namespace
-}  // namespace netctl::cli
+}  // namespace netctl::frontdoor

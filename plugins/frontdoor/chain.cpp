@@ -1,4 +1,4 @@
-#include "netctl/runtime.hpp"
+#include "plugins/frontdoor/chain.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -6,9 +6,14 @@
 #include <filesystem>
 
 #include "base/error.hpp"
+#include "plugins/bridge/bridge.hpp"
+#include "plugins/cni/config_reader.hpp"
 #include "plugins/cni/delegate.hpp"
+#include "plugins/cni/json_text.hpp"
+#include "plugins/none/none.hpp"
+#include "plugins/portmap/portmap.hpp"
 
-namespace netctl::cli {
+namespace netctl::frontdoor {
 namespace {
 
 cni::DelegateCall call_for(const Endpoint& endpoint, cni::Command command) {
@@ -22,36 +27,58 @@ cni::DelegateCall call_for(const Endpoint& endpoint, cni::Command command) {
   return call;
 }
 
+bool has_capability(const nlohmann::json& plugin, const std::string& name) {
+  const auto declared =
+      cni::ConfigReader(plugin, plugin.at("type").get<std::string>()).object("capabilities");
+  return declared && declared->boolean(name).value_or(false);
+}
+
 /// Each plugin sees those capabilities that it declares, as runtimeConfig (SPEC.md section 3).
 nlohmann::json plugin_config(const NetworkConf& network, const nlohmann::json& plugin,
                              const Endpoint& endpoint, const nlohmann::json& previous) {
   nlohmann::json config = plugin;
   config["name"] = network.name;
   config["cniVersion"] = network.cni_version;
-  const nlohmann::json capabilities = plugin.value("capabilities", nlohmann::json::object());
   config.erase("capabilities");
   nlohmann::json runtime = nlohmann::json::object();
   for (const auto& [name, value] : endpoint.runtime_config.items()) {
-    if (capabilities.value(name, false)) runtime[name] = value;
+    if (has_capability(plugin, name)) runtime[name] = value;
   }
   if (!runtime.empty()) config["runtimeConfig"] = runtime;
   if (!previous.is_null()) config["prevResult"] = previous;
   return config;
 }
 
+nlohmann::json call_builtin(const cni::Plugin& plugin, const cni::Invocation& invocation) {
+  switch (invocation.command) {
+    case cni::Command::kAdd:
+      return plugin.add(invocation).to_json(invocation.cni_version);
+    case cni::Command::kDel:
+      plugin.del(invocation);
+      return nullptr;
+    case cni::Command::kCheck:
+      plugin.check(invocation);
+      return nullptr;
+    default:
+      throw Error(ErrorCode::kInternal, "a front end has no use for " + cni::to_string(invocation.command));
+  }
+}
+
 nlohmann::json run(const NetworkConf& network, const nlohmann::json& plugin, const Endpoint& endpoint,
                    cni::Command command, const nlohmann::json& previous) {
+  const nlohmann::json config = plugin_config(network, plugin, endpoint, previous);
+  const std::string type = plugin.at("type").get<std::string>();
+  const cni::Plugin* builtin = endpoint.in_process ? find_builtin(type) : nullptr;
+  if (builtin != nullptr) return call_builtin(*builtin, make_invocation(endpoint, command, config));
   const cni::DelegateCall call = call_for(endpoint, command);
-  const std::string executable = cni::find_plugin(plugin.at("type").get<std::string>(), call.path);
-  return cni::run_plugin(executable, call, plugin_config(network, plugin, endpoint, previous));
+  return cni::run_plugin(cni::find_plugin(type, call.path), call, config);
 }
 
 void require_capabilities(const NetworkConf& network, const Endpoint& endpoint) {
   for (const auto& [name, value] : endpoint.runtime_config.items()) {
-    const bool declared = std::any_of(
-        network.plugins.begin(), network.plugins.end(), [&, &key = name](const nlohmann::json& plugin) {
-          return plugin.value("capabilities", nlohmann::json::object()).value(key, false);
-        });
+    const bool declared =
+        std::any_of(network.plugins.begin(), network.plugins.end(),
+                    [&key = name](const nlohmann::json& plugin) { return has_capability(plugin, key); });
     if (declared) continue;
     throw Error(ErrorCode::kInvalidConfig,
                 "no plugin of network " + network.name + " declares the capability " + name +
@@ -60,6 +87,33 @@ void require_capabilities(const NetworkConf& network, const Endpoint& endpoint) 
 }
 
 }  // namespace
+
+const cni::Plugin* find_builtin(const std::string& type) {
+  static const std::vector<cni::Plugin> kBuiltins{bridge::plugin(), portmap::plugin(), none::plugin()};
+  const std::string name = type == "loopback" ? "none" : type;
+  for (const cni::Plugin& plugin : kBuiltins) {
+    if (plugin.name == name) return &plugin;
+  }
+  return nullptr;
+}
+
+cni::Invocation make_invocation(const Endpoint& endpoint, cni::Command command,
+                                const nlohmann::json& config) {
+  std::string path;
+  for (const std::string& directory : plugin_path()) path += (path.empty() ? "" : ":") + directory;
+  const cni::Environment environment{{{"CNI_COMMAND", cni::to_string(command)},
+                                      {"CNI_CONTAINERID", endpoint.container_id},
+                                      {"CNI_NETNS", endpoint.netns},
+                                      {"CNI_IFNAME", endpoint.ifname},
+                                      {"CNI_ARGS", endpoint.args},
+                                      {"CNI_PATH", path}},
+                                     [&config](std::size_t) { return cni::to_text(config); },
+                                     {},
+                                     {}};
+  cni::Invocation invocation = cni::read_invocation(environment);
+  invocation.runtime = endpoint.runtime;
+  return invocation;
+}
 
 std::vector<std::string> plugin_path() {
   const char* chosen = std::getenv("CNI_PATH");
@@ -113,4 +167,4 @@ void check_list(const NetworkConf& network, const Endpoint& endpoint, const nloh
     run(network, plugin, endpoint, cni::Command::kCheck, previous);
 }
 
-}  // namespace netctl::cli
+}  // namespace netctl::frontdoor

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace netctl::cli {
+namespace netctl::frontdoor {
 
 struct NetworkConf {
   std::string file;
@@ -29,4 +29,4 @@ struct NetworkConf {
 /// Errors: kInvalidConfig naming the networks that there are.
 [[nodiscard]] NetworkConf find_network_conf(const std::string& name);
 
-}  // namespace netctl::cli
+}  // namespace netctl::frontdoor

@@ -1,16 +1,17 @@
 #pragma once
-// Acting as a container runtime does: the executables of a network's list are run one after the other, each with the
-// result of the one before. Nothing is done in this process that a runtime could not do.
+// Acting as a container runtime does: the plugins of a network's list work one after the other, each with the result of the
+// one before. A front end calls those of ours that it has inside as functions; all others are executables.
 
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "netctl/conf.hpp"
 #include "plugins/cni/invocation.hpp"
+#include "plugins/cni/plugin.hpp"
+#include "plugins/frontdoor/conf.hpp"
 
-namespace netctl::cli {
+namespace netctl::frontdoor {
 
 struct Endpoint {
   std::string container_id;
@@ -18,7 +19,17 @@ struct Endpoint {
   std::string ifname = "eth0";
   std::string args;                                          ///< CNI_ARGS
   nlohmann::json runtime_config = nlohmann::json::object();  ///< capability -> value
+  std::string runtime;      ///< who asks, for the record; only with `in_process`
+  bool in_process = false;  ///< `bridge`, `portmap` and `none` are called, not started
 };
+
+/// The plugin of this type that is part of this executable; nullptr: it has to be started.
+[[nodiscard]] const cni::Plugin* find_builtin(const std::string& type);
+
+/// One call as a value, checked as the call of a process is. `config` is a plugin's whole configuration.
+/// Errors: those of cni::read_invocation.
+[[nodiscard]] cni::Invocation make_invocation(const Endpoint& endpoint, cni::Command command,
+                                              const nlohmann::json& config);
 
 /// $CNI_PATH, or the directory of this executable.
 [[nodiscard]] std::vector<std::string> plugin_path();
@@ -32,4 +43,4 @@ void del_list(const NetworkConf& network, const Endpoint& endpoint, const nlohma
 
 void check_list(const NetworkConf& network, const Endpoint& endpoint, const nlohmann::json& previous);
 
-}  // namespace netctl::cli
+}  // namespace netctl::frontdoor

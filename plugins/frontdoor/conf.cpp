@@ -1,4 +1,4 @@
-#include "netctl/conf.hpp"
+#include "plugins/frontdoor/conf.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,7 +8,7 @@
 #include "base/error.hpp"
 #include "plugins/cni/version.hpp"
 
-namespace netctl::cli {
+namespace netctl::frontdoor {
 namespace {
 
 namespace fs = std::filesystem;
@@ -48,7 +48,7 @@ std::vector<NetworkConf> load_all(const std::string& directory, std::vector<std:
   std::vector<fs::path> files;
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, ignored)) {
-    if (is_conf(entry.path())) files.push_back(entry.path());
+    if (is_conf(entry.path()) && entry.is_regular_file(ignored)) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   std::vector<NetworkConf> networks;
@@ -74,4 +74,4 @@ NetworkConf find_network_conf(const std::string& name) {
                   (names.empty() ? "; put a conflist there" : "; there is: " + names));
 }
 
-}  // namespace netctl::cli
+}  // namespace netctl::frontdoor

@@ -1,4 +1,4 @@
-#include "netctl/publish_option.hpp"
+#include "plugins/frontdoor/publish_option.hpp"
 
 #include <charconv>
 
@@ -6,7 +6,7 @@
 #include "base/ip_address.hpp"
 #include "iptables/policy.hpp"
 
-namespace netctl::cli {
+namespace netctl::frontdoor {
 namespace {
 
 struct Ports {
@@ -71,4 +71,4 @@ std::vector<nlohmann::json> parse_publish(const std::string& text) {
   return {mapping};
 }
 
-}  // namespace netctl::cli
+}  // namespace netctl::frontdoor
