@@ -73,7 +73,8 @@ void collect_orphaned_links(Host& host, GcReport& report) {
     known.insert(key_digest(record.key));
   for (const netlink::Link& link : links) {
     const std::string digest = digest_in_alias(link.alias);
-    if (digest.empty() || link.kind != "veth" || known.contains(digest)) continue;
+    const bool is_made_here = link.kind == "veth" || link.kind == "ifb";
+    if (digest.empty() || !is_made_here || known.contains(digest)) continue;
     attempt(report, [&] {
       host.route().transact(netlink::delete_link(link.index));
       ++report.links;

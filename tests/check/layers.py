@@ -14,6 +14,7 @@ BYTES_OF_NETLINK = ("netlink/socket.hpp", "netlink/message.hpp")
 LIBRARIES = ("base", "netlink", "iptables", "ipam", "plugins/cni")
 EXECUTABLE = (*LIBRARIES, "plugins/engine", "plugins/engine/parts")
 VERBS = ("plugins/bridge/bridge.hpp", "plugins/none/none.hpp", "plugins/portmap/portmap.hpp")
+CHAINED = ("plugins/tuning", "plugins/bandwidth")
 MAY_INCLUDE = {
     "base": (),
     "netlink": ("base",),
@@ -27,14 +28,14 @@ MAY_INCLUDE = {
     "plugins/none": EXECUTABLE,
     "plugins/host-local": EXECUTABLE,
     "plugins/portmap": EXECUTABLE,
-    "plugins/tuning": EXECUTABLE,
+    **dict.fromkeys(CHAINED, EXECUTABLE),
     "plugins/frontdoor": (*EXECUTABLE, *VERBS),
     "plugins/hook": (*EXECUTABLE, "plugins/frontdoor"),
     "netctl": (*EXECUTABLE, "plugins/frontdoor"),
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts")
 FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "netctl")
-EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host-local", "plugins/portmap", "plugins/tuning", *FRONT_ENDS)
+EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host-local", "plugins/portmap", *CHAINED, *FRONT_ENDS)
 # third party header prefix -> folders that may use it, and whether only behind the scenes (.cpp, *_internal.hpp).
 THIRD_PARTY = {
     "libmnl/": (("netlink", "iptables"), True),

@@ -4,15 +4,17 @@
 
 #include "base/error.hpp"
 #include "plugins/engine/part.hpp"
+#include "plugins/engine/parts/bandwidth.hpp"
 #include "plugins/engine/parts/tuning.hpp"
 
 namespace netctl::engine {
 namespace {
 
-constexpr std::array<PartKind, 4> kKinds{{
+constexpr std::array<PartKind, 5> kKinds{{
     {.name = "bridge", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "host-local", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "portmap", .owns_attachment = false, .undo = nullptr, .find_drift = nullptr},
+    {.name = kBandwidthPart, .owns_attachment = false, .undo = undo_bandwidth, .find_drift = bandwidth_drift},
     {.name = kTuningPart, .owns_attachment = false, .undo = undo_tuning, .find_drift = tuning_drift},
 }};
 
