@@ -19,6 +19,21 @@ void require(bool holds, const char* what) {
 
 }  // namespace
 
+std::size_t read_at(int fd, void* to, std::size_t size, std::uint64_t offset) {
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got =
+        ::pread(fd, static_cast<char*>(to) + done, size - done, static_cast<off_t>(offset + done));
+    if (got == 0) break;
+    if (got > 0) {
+      done += static_cast<std::size_t>(got);
+    } else if (errno != EINTR) {
+      throw_errno("read the state store", errno, ErrorCode::kIo);
+    }
+  }
+  return done;
+}
+
 std::uint64_t sum_of(std::string_view bytes) {
   return checksum({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
 }
@@ -29,17 +44,13 @@ PageBytes PageFile::read(PageNumber first, std::size_t count) const {
   require(first < kGreatest && count < kLongest, "a page lies outside the file");
   const std::size_t size = count * page_size_;
   PageBytes bytes(size);
-  const ssize_t got = ::pread(fd_, bytes.data(), size, static_cast<off_t>(first * page_size_));
-  if (got < 0) throw_errno("read the state store", errno, ErrorCode::kIo);
-  require(static_cast<std::size_t>(got) == size, "the file is cut off");
+  require(read_at(fd_, bytes.data(), size, first * page_size_) == size, "the file is cut off");
   return bytes;
 }
 
 std::pair<MetaPage, std::uint64_t> PageFile::read_meta(PageNumber number) const {
   MetaPage meta{};
-  const ssize_t got = ::pread(fd_, &meta, sizeof(meta), static_cast<off_t>(number * page_size_));
-  if (got < 0) throw_errno("read the state store", errno, ErrorCode::kIo);
-  require(static_cast<std::size_t>(got) == sizeof(meta), "the file is cut off");
+  require(read_at(fd_, &meta, sizeof(meta), number * page_size_) == sizeof(meta), "the file is cut off");
   return {meta, sum_of({reinterpret_cast<const char*>(&meta), sizeof(meta)})};
 }
 

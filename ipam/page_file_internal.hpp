@@ -1,6 +1,8 @@
 #pragma once
 // The pages of a store, read one by one: no page of a mapping has to be touched to find out whether it may be.
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -12,6 +14,10 @@ namespace netctl::ipam {
 
 /// Checksum of bytes of the file.
 [[nodiscard]] std::uint64_t sum_of(std::string_view bytes);
+
+/// Reads `size` bytes at `offset`, fewer only at the end of the file; how many. Signals do not disturb it.
+/// Errors: kIo, never Damage: a file that cannot be read now may be in perfect order.
+[[nodiscard]] std::size_t read_at(int fd, void* to, std::size_t size, std::uint64_t offset);
 
 /// Bytes that are not filled with zeros before they are read: with a page every microsecond that is seen.
 class PageBytes {

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "ipam/page_file_internal.hpp"
 #include "ipam/page_sums_internal.hpp"
 
 namespace netctl::ipam {
@@ -31,12 +32,11 @@ PageSums::Chunk& PageSums::chunk(std::uint64_t index) {
   const auto [found, is_new] = chunks_.try_emplace(index);
   Chunk& wanted = found->second;
   if (is_new) {
-    const ssize_t got = ::pread(fd_.get(), wanted.slots.data(), sizeof(wanted.slots),
-                                static_cast<off_t>(index * sizeof(wanted.slots)));
-    if (got < 0) throw_errno("read " + path_, errno, ErrorCode::kIo);
+    const std::size_t got =
+        read_at(fd_.get(), wanted.slots.data(), sizeof(wanted.slots), index * sizeof(wanted.slots));
     // Zero is no page's checksum in practice.
-    std::fill(wanted.slots.begin() + got / static_cast<ssize_t>(sizeof(std::uint64_t)), wanted.slots.end(),
-              0);
+    std::fill(wanted.slots.begin() + static_cast<std::ptrdiff_t>(got / sizeof(std::uint64_t)),
+              wanted.slots.end(), 0);
   }
   return wanted;
 }

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
 #include "ipam/lmdb_page_internal.hpp"
+#include "ipam/page_file_internal.hpp"
 #include "ipam/store_file_internal.hpp"
 
 namespace netctl::ipam {
@@ -28,8 +29,7 @@ void require(bool holds, const char* what) {
 
 MetaPage read_meta(int fd, std::uint64_t offset) {
   MetaPage meta{};
-  require(::pread(fd, &meta, sizeof(meta), static_cast<off_t>(offset)) == sizeof(meta),
-          "the file is cut off");
+  require(read_at(fd, &meta, sizeof(meta), offset) == sizeof(meta), "the file is cut off");
   return meta;
 }
 
@@ -42,11 +42,17 @@ void check_tree(const TreeHeader& tree, const MetaPage& meta) {
 void check_meta(const MetaPage& meta, std::uint64_t number) {
   require(meta.magic == kMagic && meta.version == kVersion, "a header is not one of LMDB");
   require(meta.number == number && meta.page_flags == kMetaPage, "a header has the wrong number");
-  require(meta.main.flags == 0, "a header has unknown flags");
   // Transaction n writes header n % 2; a new file has two of transaction 0.
   require(meta.transaction == 0 || meta.transaction % 2 == number, "a header has the wrong transaction");
+}
+
+/// Of the header in use. The other one's trees may be those of a commit that failed: LMDB then puts the old transaction
+/// number and size of the file back into it, but not the trees.
+void check_trees(const MetaPage& meta, std::uint64_t pages) {
+  require(meta.main.flags == 0, "a header has unknown flags");
   check_tree(meta.free_list, meta);
   check_tree(meta.main, meta);
+  require(meta.last_page < pages, "the file is cut off");
 }
 
 std::optional<struct stat> look_at(const std::string& path) {
@@ -121,7 +127,7 @@ bool check_store_file(const std::string& path, StoreFile& file) {
   check_meta(first, 0);
   check_meta(second, 1);
   const auto pages = static_cast<std::uint64_t>(status.st_size) / page_size;
-  require(std::max(first.last_page, second.last_page) < pages, "the file is cut off");
+  check_trees(second.transaction > first.transaction ? second : first, pages);
   return true;
 }
 
