@@ -153,12 +153,15 @@ void ensure_gateway(Host& host, const netlink::Link& bridge, const IpPrefix& gat
 
 /// Remembers what stands there before the first change, so that the last DEL can put it back whatever happens in between.
 void apply_sysctls(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& record) {
+  std::vector<std::pair<std::string, std::string>> wanted;
   for (const auto& [path, value] : plan.host_sysctls) {
     const std::optional<std::string> before = netlink::read_sysctl(path);
-    if (before && *before != value) record.sysctls_before.emplace(path, *before);
+    if (!before || *before == value) continue;
+    record.sysctls_before.emplace(path, *before);
+    wanted.emplace_back(path, value);
   }
   save(host, record);
-  netlink::write_sysctls(plan.host_sysctls);
+  netlink::write_sysctls(wanted);  // nothing but what is on record with its value before
 }
 
 void set_up_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& record) {
