@@ -84,12 +84,17 @@ def capture(netns=None, files=(), contents=(), only=None):
 
 
 def settled(patience=5.0, netns=None, **what):
-    """A capture taken once no IPv6 address is tentative any more: the end of the duplicate check adds routes."""
+    """A capture taken once no IPv6 address is tentative any more (the end of the duplicate check adds routes), and the
+    state of every veth that is up is known (the kernel's link watch tells it from a work queue)."""
+    def asked(*question):
+        return subprocess.run(["ip", "-o", *question], capture_output=True, check=True).stdout
+
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         with in_netns(netns):
-            tentative = subprocess.run(["ip", "-o", "-6", "addr", "show", "tentative"], capture_output=True, check=True)
-        if not tentative.stdout:
+            tentative = asked("-6", "addr", "show", "tentative")
+            veths = asked("link", "show", "up", "type", "veth")
+        if not tentative and b"state UNKNOWN" not in veths:
             break
         time.sleep(0.05)
     return capture(netns=netns, **what)
