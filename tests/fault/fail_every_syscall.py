@@ -9,13 +9,12 @@ usage: fail_every_syscall.py [--full]    --full: every syscall with every error;
 """
 
 import collections
-import dataclasses
 import errno
 import os
 import sys
 
-from harness import VICTIM_PORT, Lab, Network, Step, Syscall, container_view, count, snapshot, step
-from sweeps import finish, in_child, sweep
+from harness import VICTIM_PORT, Lab, Network, Step, container_view, count, snapshot, step, undisturbed
+from sweeps import finish, sweep
 
 Scenario = collections.namedtuple("Scenario", "call ports_in living")
 SCENARIOS = (
@@ -150,17 +149,6 @@ def rounds_of(calls, full, offset):
             yield "fail-after", which, "EINTR" if call.name.startswith(("send", "recv")) else "EIO", early
 
 
-def undisturbed(scenario):
-    """The syscalls of a run without harm, found in a child as every Lab is."""
-    def work():
-        with Sweep(scenario) as subject:
-            for call in subject.syscalls():
-                yield dataclasses.asdict(call)
-    found = list(in_child(work))
-    assert found and "crash" not in found[-1], found[-1:]
-    return [Syscall(**fields) for fields in found]
-
-
 def main():
     full = "--full" in sys.argv
     wanted = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
@@ -168,7 +156,7 @@ def main():
     for number, scenario in enumerate(SCENARIOS):
         if wanted and str(number) not in wanted:
             continue
-        calls = undisturbed(scenario)
+        calls = undisturbed(lambda: Sweep(scenario))  # noqa: B023: used at once
         rounds = list(rounds_of(calls, full, number))
         title = f"{scenario.call} beside {scenario.living} ({len(calls)} syscalls)"
         tallies.append(sweep(title, lambda: Sweep(scenario), rounds))  # noqa: B023: used at once

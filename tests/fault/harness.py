@@ -9,9 +9,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from lab import Lab, Outcome, bin_dir, bridge_conflist, snapshot  # noqa: E402
 from lab.plugins import addresses, plugin_config, port_mapping  # noqa: E402
+from sweeps import in_child  # noqa: E402
 
-__all__ = ["VICTIM_PORT", "Lab", "Network", "Outcome", "Step", "StepperRun", "Syscall", "bridge_conflist", "container_view",
-           "count", "gc", "host_ends", "plugin_config", "port_mapping", "snapshot", "step", "tool", "wait_until"]
+__all__ = ["VICTIM_PORT", "Lab", "Network", "Outcome", "Step", "StepperRun", "Syscall", "bridge_conflist",
+           "container_view", "count", "gc", "host_ends", "plugin_config", "port_mapping", "snapshot", "step", "tool",
+           "undisturbed", "wait_until"]
 
 VICTIM_PORT = 8081
 
@@ -84,6 +86,17 @@ def count(runtime, plugin, verb, config, container):
     run = step(runtime, ("count",), plugin, verb, config, container)
     run.outcome.expect_ok()
     return run.syscalls
+
+
+def undisturbed(make):
+    """make().syscalls(), the syscalls of a run without harm, found in a child as every Lab is entered there."""
+    def work():
+        with make() as subject:
+            for call in subject.syscalls():
+                yield dataclasses.asdict(call)
+    found = list(in_child(work))
+    assert found and "crash" not in found[-1], found[-1:]
+    return [Syscall(**fields) for fields in found]
 
 
 def gc(lab):
