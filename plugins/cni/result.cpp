@@ -187,4 +187,11 @@ Result Result::from_json(const nlohmann::json& json, std::string_view version) {
   }
 }
 
+Result Result::from_plugin(const nlohmann::json& json, std::string_view version) {
+  const auto own = json.is_object() ? json.find("cniVersion") : json.end();
+  const bool names_one = json.is_object() && own != json.end() && own->is_string() &&
+                         is_supported(own->get_ref<const std::string&>());
+  return from_json(json, names_one ? own->get<std::string>() : std::string(version));
+}
+
 }  // namespace netctl::cni

@@ -61,6 +61,9 @@ struct Result {
   [[nodiscard]] nlohmann::json to_json(std::string_view version) const;
   /// A result without cniVersion has `version`. Errors: kDecode when it is not a result of that version.
   [[nodiscard]] static Result from_json(const nlohmann::json& json, std::string_view version);
+  /// What a delegate printed for a configuration of `version`: a result that names a supported version is of that one (as
+  /// libcni has it), whatever the configuration's is. Errors: kDecode.
+  [[nodiscard]] static Result from_plugin(const nlohmann::json& json, std::string_view version);
 };
 
 /// "dst", "gw", "mtu", "advmss", "priority", "table", "scope" as in results and in `ipam.routes`. Errors: kInvalidConfig.

@@ -95,7 +95,7 @@ ipam::AllocationRequest allocation_request(Host& host, const AttachmentRequest& 
 
 std::vector<ipam::LeaseRecord> lease_from_delegate(AttachmentRequest& request) {
   const nlohmann::json answer = run_delegate(request, cni::Command::kAdd);
-  const cni::Result result = cni::Result::from_json(answer, request.invocation->cni_version);
+  const cni::Result result = cni::Result::from_plugin(answer, request.invocation->cni_version);
   if (result.ips.empty()) {
     throw Error(ErrorCode::kDelegate, "the IPAM plugin " + request.addressing.delegate +
                                           " returned no address; check its configuration in network " +

@@ -126,6 +126,15 @@ void check_container(const ipam::AttachmentRecord& record, const cni::Result& re
   }
 }
 
+/// The runtime has to hand back what ADD said: a result that does not list the interface is another attachment's.
+void check_is_listed(const ipam::AttachmentRecord& record, const cni::Result& expected, Findings& findings) {
+  const bool listed = std::any_of(expected.interfaces.begin(), expected.interfaces.end(),
+                                  [&record](const cni::Interface& interface) {
+                                    return interface.name == record.key.ifname && !interface.sandbox.empty();
+                                  });
+  if (!listed) findings.push_back("prevResult does not list the container's interface " + record.key.ifname);
+}
+
 void check_parts(Host& host, const ipam::AttachmentRecord& record, Findings& findings) {
   for (const auto& [name, state] : record.parts) {
     const PartKind& kind = part_kind(name);
@@ -161,7 +170,10 @@ void check(Host& host, const ipam::AttachmentKey& key, const std::string& part,
                                                   " by " + part + "; call ADD first");
   }
   Findings findings = find_drift(host, *record);
-  if (expected && !record->host_ifname.empty()) check_container(*record, *expected, findings);
+  if (expected && !record->host_ifname.empty()) {
+    check_is_listed(*record, *expected, findings);
+    check_container(*record, *expected, findings);
+  }
   if (record->parts[part] != ipam::State::kReady) findings.push_back("its ADD or DEL was interrupted");
   std::sort(findings.begin(), findings.end());
   findings.erase(std::unique(findings.begin(), findings.end()), findings.end());

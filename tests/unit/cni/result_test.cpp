@@ -158,5 +158,17 @@ TEST(ParseDns, ReadsAndComplains) {
               HasSubstr("dns.search"));
 }
 
+TEST(Result, OfAPluginIsOfTheVersionThatItNames) {
+  const nlohmann::json old{{"cniVersion", "0.2.0"}, {"ip4", {{"ip", "10.0.0.2/24"}}}};
+  EXPECT_EQ(Result::from_plugin(old, "1.0.0").ips.size(), 1U);
+  const nlohmann::json unnamed{{"ips", {{{"address", "10.0.0.2/24"}}}}};
+  EXPECT_EQ(Result::from_plugin(unnamed, "1.0.0").ips.size(), 1U);
+  for (const nlohmann::json& bad :
+       {nlohmann::json{{"cniVersion", "7.0.0"}}, nlohmann::json{{"cniVersion", 7}}, nlohmann::json::array(),
+        nlohmann::json(nullptr)}) {
+    EXPECT_THROW(static_cast<void>(Result::from_plugin(bad, "1.0.0")), Error) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace netctl::cni
