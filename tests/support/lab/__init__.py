@@ -12,9 +12,11 @@ Standard library only. A test script puts tests/support on sys.path and then rea
 """
 
 from .hosts import Container, Lab, in_netns, namespace_cookie
+from .libcni import LibCni
 from .plugins import Outcome, Runtime, bin_dir, bridge_conflist
-from . import snapshot
+from . import fingerprint, snapshot
 
 __all__ = [
-    "Container", "Lab", "Outcome", "Runtime", "bin_dir", "bridge_conflist", "in_netns", "namespace_cookie", "snapshot",
+    "Container", "Lab", "LibCni", "Outcome", "Runtime", "bin_dir", "bridge_conflist", "fingerprint", "in_netns",
+    "namespace_cookie", "snapshot",
 ]
