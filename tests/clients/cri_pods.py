@@ -6,11 +6,12 @@ killed, between ADD and DEL; the namespace of a pod vanishes before its DEL; eve
 snapshots: nothing is left. (Debian's own Python, because grpc is a package of it.)
 """
 
+import json
 import os
 import signal
 
 import cri
-from client import Lab, fetch, say, snapshot
+from client import Lab, fetch, run, say, snapshot
 from kubelet import Kubelet
 from lab import kernel
 from lab.containerd import Containerd
@@ -22,6 +23,7 @@ CONFLIST = {
          "capabilities": {"dns": True, "mac": True, "ipRanges": True, "io.kubernetes.cri.pod-annotations": True},
          "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.89.0.0/16"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
         {"type": "portmap", "capabilities": {"portMappings": True}},
+        {"type": "bandwidth", "capabilities": {"bandwidth": True}},
     ]}
 HOST = "192.0.2.1"
 
@@ -82,6 +84,24 @@ def pods_talk(story):
     one.remove()
     assert "hello" in fetch("http://127.0.0.1:8081/"), "the end of one pod disturbed the other"
     end(two)
+
+
+def shaped_pods(story):
+    """The annotations of a kubelet's pod limit both directions, and only this pod's."""
+    shaped, client = story.web("p1", 8080, annotations={"kubernetes.io/ingress-bandwidth": "10M",
+                                                        "kubernetes.io/egress-bandwidth": "20M"})
+    free, _ = story.web("p2", 8081)
+    # tc prints bytes a second; the burst that containerd asks for is far above what a test would send.
+    assert sorted(rates()) == [10_000_000 // 8, 20_000_000 // 8], rates()
+    assert " 0% packet loss" in client.run("ping", "-c", "1", "-W", "2", free.address)
+    assert "hello" in fetch("http://127.0.0.1:8080/")
+    shaped.stop()
+    assert not rates(), rates()
+    end(shaped, free)
+
+
+def rates():
+    return [entry["options"]["rate"] for entry in json.loads(run("tc", "-j", "qdisc", "show")) if entry["kind"] == "tbf"]
 
 
 def restarted_between(story):
@@ -149,7 +169,7 @@ def main():
     with Lab(private_trees=("/etc",)) as lab:
         containerd = Containerd(lab, CONFLIST, cri=True)
         story = Story(lab, containerd)
-        for part in (pods_talk, restarted_between, vanished_namespace, failed_add):
+        for part in (pods_talk, shaped_pods, restarted_between, vanished_namespace, failed_add):
             part(story)
             story.assert_nothing_left(f"after {part.__name__}")
             say(part.__name__.replace("_", " "))
