@@ -6,7 +6,9 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "base/error.hpp"
 
@@ -100,6 +102,14 @@ netlink::Netns make_netns() {
     made = netlink::Netns::current();
   });
   return std::move(*made);
+}
+
+void wait_until(const std::function<bool()>& condition, const std::string& what) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "waited in vain until " << what;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 netlink::Socket open_socket_in(const netlink::Netns& netns, netlink::Bus bus) {

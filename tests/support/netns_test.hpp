@@ -30,6 +30,10 @@ std::string output_of(const std::vector<std::string>& arguments);
 [[nodiscard]] nlohmann::json ip_json(std::vector<std::string> arguments);
 [[nodiscard]] nlohmann::json nft_json(std::vector<std::string> arguments);
 
+/// Returns as soon as `condition` holds; the test fails when it does not within half a minute. For what the kernel does
+/// a moment later, from its work queues.
+void wait_until(const std::function<bool()>& condition, const std::string& what);
+
 /// A new, empty network namespace that lives as long as the value (or a process or veth inside) does.
 [[nodiscard]] netlink::Netns make_netns();
 [[nodiscard]] netlink::Socket open_socket_in(const netlink::Netns& netns, netlink::Bus bus);

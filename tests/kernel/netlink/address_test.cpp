@@ -2,8 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "netlink/link.hpp"
-#include "tests/support/netns_test.hpp"
+#include "tests/kernel/netlink/bridge_test.hpp"
 
 namespace netctl::netlink {
 namespace {
@@ -13,22 +12,8 @@ using ::testing::ElementsAre;
 using testing::ip_json;
 using ::testing::IsEmpty;
 
-class AddressTest : public testing::NetnsTest {
+class AddressTest : public BridgeTest {
  protected:
-  void SetUp() override {
-    NetnsTest::SetUp();
-    if (HasFatalFailure()) return;
-    BridgeSpec bridge;
-    bridge.name = "br0";
-    bridge.mac = *MacAddress::parse("02:00:00:00:00:0a");
-    route().transact(create_bridge(bridge));
-    index_ = find_link(route(), "br0")->index;
-  }
-
-  void add(const char* address, DuplicateDetection detection = DuplicateDetection::kOff) {
-    route().transact(add_address(index_, *IpPrefix::parse(address), detection));
-  }
-
   /// What iproute2 says of `address` on br0.
   static nlohmann::json shown(const std::string& address) {
     const auto links = ip_json({"addr", "show", "dev", "br0"});

@@ -4,9 +4,7 @@
 
 #include <gmock/gmock.h>
 
-#include "netlink/address.hpp"
-#include "netlink/link.hpp"
-#include "tests/support/netns_test.hpp"
+#include "tests/kernel/netlink/bridge_test.hpp"
 
 namespace netctl::netlink {
 namespace {
@@ -17,18 +15,13 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using testing::output_of;
 
-class RouteTest : public testing::NetnsTest {
+class RouteTest : public BridgeTest {
  protected:
   void SetUp() override {
-    NetnsTest::SetUp();
+    BridgeTest::SetUp();
     if (HasFatalFailure()) return;
-    BridgeSpec bridge;
-    bridge.name = "br0";
-    bridge.mac = *MacAddress::parse("02:00:00:00:00:0a");
-    route().transact(create_bridge(bridge));
-    index_ = find_link(route(), "br0")->index;
-    route().transact(add_address(index_, *IpPrefix::parse("10.1.0.2/16"), DuplicateDetection::kOff));
-    route().transact(add_address(index_, *IpPrefix::parse("fd00::2/64"), DuplicateDetection::kOff));
+    add("10.1.0.2/16");
+    add("fd00::2/64");
   }
 
   [[nodiscard]] Route to(const char* destination, const char* gateway = nullptr) const {

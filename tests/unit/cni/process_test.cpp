@@ -110,12 +110,12 @@ TEST(Process, AnswersVersionWhenNothingComes) {
   const TemporaryFolder folder;
   const auto start = std::chrono::steady_clock::now();
   for (const char* line :
-       {"mkfifo $DIR/pipe; sleep 5 >$DIR/pipe & CNI_COMMAND=VERSION \"$PLUGIN\" <$DIR/pipe; kill $!",
+       {"mkfifo $DIR/pipe; sleep 60 >$DIR/pipe & CNI_COMMAND=VERSION \"$PLUGIN\" <$DIR/pipe; kill $!",
         "CNI_COMMAND=VERSION \"$PLUGIN\" <&-", "CNI_COMMAND=VERSION \"$PLUGIN\" </dev/null"}) {
     const Ended ended = shell(folder, line);
     EXPECT_EQ(json::parse(ended.output)["cniVersion"], "1.1.0") << line;
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(50));
   const Ended ended = shell(folder, "echo '{\"cniVersion\":\"0.4.0\"}' | CNI_COMMAND=VERSION \"$PLUGIN\"");
   EXPECT_EQ(json::parse(ended.output)["cniVersion"], "0.4.0");
 }

@@ -15,26 +15,6 @@ namespace {
 
 PoolConfig shared_pool() { return pool_of({{range("10.1.0.0/22")}, {range("fd00::/64")}}); }
 
-/// Starts a process that runs `action` and nothing of the test around it.
-template <class Action>
-pid_t start(Action action) {
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  try {
-    action();
-  } catch (const std::exception& failure) {
-    std::fprintf(stderr, "child: %s\n", failure.what());
-    ::_exit(EXIT_FAILURE);
-  }
-  ::_exit(EXIT_SUCCESS);
-}
-
-int wait_for(pid_t child) {
-  int status = -1;
-  EXPECT_EQ(::waitpid(child, &status, 0), child);
-  return status;
-}
-
 /// What an ADD records, in one transaction.
 void attach(Transaction& transaction, const AttachmentKey& key, std::uint16_t host_port) {
   AttachmentRecord record = full_attachment(key.container_id);

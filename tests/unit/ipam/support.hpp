@@ -140,22 +140,30 @@ ErrorCode error_of(Action action, std::string* message = nullptr) {
   return ErrorCode{};
 }
 
+/// Starts a process that runs `action` and nothing of the test around it.
+template <class Action>
+pid_t start(Action action) {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  try {
+    action();
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "child: %s\n", failure.what());
+    ::_exit(EXIT_FAILURE);
+  }
+  ::_exit(EXIT_SUCCESS);
+}
+
+inline int wait_for(pid_t child) {
+  int status = -1;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return status;
+}
+
 /// Runs `action` in a child process. Its wait status: 0 when the action returned, or what it called _exit() with.
 template <class Action>
 int status_of_child(Action action) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    try {
-      action();
-    } catch (const std::exception& failure) {
-      std::fprintf(stderr, "child: %s\n", failure.what());
-      ::_exit(EXIT_FAILURE);
-    }
-    ::_exit(EXIT_SUCCESS);
-  }
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return status;
+  return wait_for(start(action));
 }
 
 }  // namespace netctl::ipam::testing
