@@ -264,7 +264,8 @@ static void add(const struct Attachment* attachment, const char* netns_path) {
   put_new_pair(&host, attachment, link_index(socket_host, BRIDGE), netns);
   put_alias(&host, attachment);
   transact(socket_host, &host, "veth pair");
-  if (attachment->host_port != 0) change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_NEWSETELEM, attachment);
+  if (attachment->host_port != 0)
+    change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_NEWSETELEM, attachment);
 
   if (setns(netns, CLONE_NEWNET) < 0) fail(netns_path);
   int socket_inside = open_socket(NETLINK_ROUTE);
@@ -279,7 +280,8 @@ static void add(const struct Attachment* attachment, const char* netns_path) {
 static void del(const struct Attachment* attachment) {
   struct Batch host = {.used = 0};
   const struct ifinfomsg any = {0};
-  if (attachment->host_port != 0) change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_DELSETELEM, attachment);
+  if (attachment->host_port != 0)
+    change_elements(open_socket(NETLINK_NETFILTER), NFT_MSG_DELSETELEM, attachment);
   start_message(&host, RTM_DELLINK, NLM_F_ACK, &any, sizeof any);
   put_text(&host, IFLA_IFNAME, attachment->host_link);
   transact(open_socket(NETLINK_ROUTE), &host, "veth pair");
