@@ -33,7 +33,7 @@ E11                 error-on-stderr failure-is-success
 E12.add             log-on-stdout two-documents
 E12.others          chatty
 E12.signal          dies-of-signals
-E12.stdout          harmless-too
+E12.stdout          prints-for-another
 E13.error           error-without-version
 E13.version         error-of-the-newest-version error-without-version
 E14.prev            takes-the-first-document another-code
