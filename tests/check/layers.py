@@ -14,7 +14,7 @@ BYTES_OF_NETLINK = ("netlink/socket.hpp", "netlink/message.hpp")
 LIBRARIES = ("base", "netlink", "iptables", "ipam", "plugins/cni")
 EXECUTABLE = (*LIBRARIES, "plugins/engine", "plugins/engine/parts")
 VERBS = ("plugins/bridge/bridge.hpp", "plugins/none/none.hpp", "plugins/portmap/portmap.hpp")
-CHAINED = ("plugins/tuning", "plugins/bandwidth")
+CHAINED = ("plugins/tuning", "plugins/bandwidth", "plugins/firewall")
 MAY_INCLUDE = {
     "base": (),
     "netlink": ("base",),

@@ -5,16 +5,18 @@
 #include "base/error.hpp"
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/parts/bandwidth.hpp"
+#include "plugins/engine/parts/firewall.hpp"
 #include "plugins/engine/parts/tuning.hpp"
 
 namespace netctl::engine {
 namespace {
 
-constexpr std::array<PartKind, 5> kKinds{{
+constexpr std::array<PartKind, 6> kKinds{{
     {.name = "bridge", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "host-local", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "portmap", .owns_attachment = false, .undo = nullptr, .find_drift = nullptr},
     {.name = kBandwidthPart, .owns_attachment = false, .undo = undo_bandwidth, .find_drift = bandwidth_drift},
+    {.name = kFirewallPart, .owns_attachment = false, .undo = undo_firewall, .find_drift = firewall_drift},
     {.name = kTuningPart, .owns_attachment = false, .undo = undo_tuning, .find_drift = tuning_drift},
 }};
 
