@@ -13,6 +13,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/private_directory.hpp"
 #include "ipam/codec.hpp"
 #include "ipam/damage_internal.hpp"
 #include "ipam/keys_internal.hpp"
@@ -204,7 +205,7 @@ void Store::Impl::create() {
 }
 
 void Store::Impl::open_or_create() {
-  make_safe_directory(directory);
+  make_private_directory(directory, "the state directory");
   // A second round is needed after creating; more only if somebody keeps removing the file.
   constexpr int kRounds = 3;
   for (int round = 0; round < kRounds; ++round) {
@@ -314,7 +315,9 @@ std::optional<Store> Store::open_durable_if_present(const std::string& directory
 }
 
 std::optional<Store> Store::open_if_present(std::unique_ptr<Impl> impl) {
-  if (!is_safe_directory(impl->directory) || ::access(impl->path.c_str(), F_OK) != 0) return std::nullopt;
+  if (!is_private_directory(impl->directory, "the state directory") ||
+      ::access(impl->path.c_str(), F_OK) != 0)
+    return std::nullopt;
   if (!impl->open_existing()) return std::nullopt;
   return Store(std::move(impl));
 }

@@ -62,46 +62,7 @@ std::optional<struct stat> look_at(const std::string& path) {
   throw_errno("look at " + path, errno, ErrorCode::kIo);
 }
 
-void require_safe(const std::string& directory, const struct stat& status) {
-  const auto refuse = [&](const char* why, const char* remedy) {
-    throw Error(ErrorCode::kIo, "the state directory " + directory + " " + why + "; " + remedy);
-  };
-  if (!S_ISDIR(status.st_mode)) refuse("is not a directory (a link is not followed)", "remove it");
-  if (status.st_uid != 0 && status.st_uid != ::geteuid())
-    refuse("belongs to another user", "give it to root");
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) refuse("is writable for others", "chmod it to 0700");
-}
-
-void make_directory(const std::string& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
-  const int reason = errno;
-  const std::size_t slash = path.find_last_of('/');
-  if (reason != ENOENT || slash == std::string::npos || slash == 0) {
-    throw_errno("make the directory " + path, reason, ErrorCode::kIo);
-  }
-  constexpr mode_t kParentMode = 0755;
-  make_directory(path.substr(0, slash), kParentMode);
-  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
-    throw_errno("make the directory " + path, errno, ErrorCode::kIo);
-  }
-}
-
 }  // namespace
-
-bool is_safe_directory(const std::string& directory) {
-  const std::optional<struct stat> status = look_at(directory);
-  if (!status) return false;
-  require_safe(directory, *status);
-  return true;
-}
-
-void make_safe_directory(const std::string& directory) {
-  if (is_safe_directory(directory)) return;
-  constexpr mode_t kPrivate = 0700;
-  make_directory(directory, kPrivate);
-  if (!is_safe_directory(directory))
-    throw Error(ErrorCode::kIo, "the state directory " + directory + " vanished");
-}
 
 bool check_store_file(const std::string& path, StoreFile& file) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));

@@ -9,12 +9,6 @@
 
 namespace netctl::ipam {
 
-/// Makes the directory (0700; missing parents 0755) when it is missing.
-/// Errors: kIo: it is a link, belongs to somebody else, or others may write to it.
-void make_safe_directory(const std::string& directory);
-/// Like make_safe_directory, but false when it is missing.
-[[nodiscard]] bool is_safe_directory(const std::string& directory);
-
 struct StoreFile {
   ino_t inode = 0;
   std::size_t page_size = 0;
