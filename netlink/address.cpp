@@ -25,7 +25,9 @@ std::string on_link(const IpPrefix& address, std::uint32_t index) {
   return "address " + address.to_string() + " on link " + std::to_string(index);
 }
 
-void list_family(Socket& socket, std::uint32_t index, Family family, std::vector<IpPrefix>& addresses) {
+/// `index` 0: of all links. Calls `visit(header, address)`.
+template <class Visit>
+void visit_family(Socket& socket, std::uint32_t index, Family family, Visit visit) {
   Request request(RTM_GETADDR, 0, "list the addresses of link " + std::to_string(index));
   auto& filter = request.header<ifaddrmsg>();
   filter.ifa_family = IpAddress::any(family).af();
@@ -35,12 +37,12 @@ void list_family(Socket& socket, std::uint32_t index, Family family, std::vector
     if (reply.type != RTM_NEWADDR) continue;
     const auto header = reply.header<ifaddrmsg>();
     // Where the family is missing, the kernel answers with what it has instead.
-    if (header.ifa_index != index || header.ifa_family != filter.ifa_family) continue;
+    if (header.ifa_family != filter.ifa_family || (index != 0 && header.ifa_index != index)) continue;
     std::optional<Attribute> local = find_attribute(reply.attributes<ifaddrmsg>(), IFA_LOCAL);
     // IPv6 has no IFA_LOCAL without a peer.
     if (!local) local = find_attribute(reply.attributes<ifaddrmsg>(), IFA_ADDRESS);
     if (!local || header.ifa_prefixlen > local->ip().bits()) continue;
-    addresses.push_back({local->ip(), header.ifa_prefixlen});
+    visit(header, IpPrefix{local->ip(), header.ifa_prefixlen});
   }
 }
 
@@ -67,8 +69,20 @@ Request delete_address(std::uint32_t index, const IpPrefix& address) {
 
 std::vector<IpPrefix> list_addresses(Socket& socket, std::uint32_t index) {
   std::vector<IpPrefix> addresses;
-  list_family(socket, index, Family::kIpv4, addresses);
-  list_family(socket, index, Family::kIpv6, addresses);
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    visit_family(socket, index, family,
+                 [&](const ifaddrmsg&, const IpPrefix& address) { addresses.push_back(address); });
+  }
+  return addresses;
+}
+
+std::vector<LinkAddress> list_global_addresses(Socket& socket) {
+  std::vector<LinkAddress> addresses;
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    visit_family(socket, 0, family, [&](const ifaddrmsg& header, const IpPrefix& address) {
+      if (header.ifa_scope == RT_SCOPE_UNIVERSE) addresses.push_back({header.ifa_index, address});
+    });
+  }
   return addresses;
 }
 

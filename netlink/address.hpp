@@ -19,4 +19,11 @@ enum class DuplicateDetection { kOff, kOn };
 /// Addresses of one link, both families, link-local included. One dump per family, filtered by the kernel.
 [[nodiscard]] std::vector<IpPrefix> list_addresses(Socket& socket, std::uint32_t index);
 
+struct LinkAddress {
+  std::uint32_t link_index = 0;
+  IpPrefix address;
+};
+/// Addresses of global scope of all links, both families. One dump per family.
+[[nodiscard]] std::vector<LinkAddress> list_global_addresses(Socket& socket);
+
 }  // namespace netctl::netlink
