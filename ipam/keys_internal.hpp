@@ -9,6 +9,7 @@
 //            'O' pool hash(owner)                           owner -> its leases in the pool
 //            'C' protocol port kind address                 claim of one port -> its owner
 //            'D' protocol first count kind address          claim of several ports -> its owner
+//            'H' owner's attachment, sharer's attachment  who shares whose namespace
 //   durable  'V'
 //            'R' hash(network) hash(name)                   reservation
 //            'S' hash(network)                              subnets chosen for a network
@@ -31,6 +32,7 @@ inline constexpr char kBlockPrefix = 'B';
 inline constexpr char kOwnerPrefix = 'O';
 inline constexpr char kPortPrefix = 'C';
 inline constexpr char kPortRangePrefix = 'D';
+inline constexpr char kSharerPrefix = 'H';
 inline constexpr char kReservationPrefix = 'R';
 inline constexpr char kSubnetPrefix = 'S';
 
