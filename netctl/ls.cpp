@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <ctime>
 
 #include "iptables/policy.hpp"
 #include "netctl/print.hpp"
+#include "netctl/shares.hpp"
 #include "netctl/sources.hpp"
 #include "netctl/table.hpp"
 #include "netctl/verbs.hpp"
@@ -47,7 +49,8 @@ nlohmann::json port_json(const ipam::PortRecord& port) {
           {"targets", targets}};
 }
 
-nlohmann::json attachment_json(const AttachmentRow& row) {
+/// `all` is where those that share with it are looked for.
+nlohmann::json attachment_json(const AttachmentRow& row, const std::vector<AttachmentRow>& all) {
   nlohmann::json ports = nlohmann::json::array();
   for (const ipam::PortRecord& port : row.record.ports) ports.push_back(port_json(port));
   return {{"network", row.record.key.network},
@@ -62,6 +65,9 @@ nlohmann::json attachment_json(const AttachmentRow& row) {
           {"bridge", row.record.bridge},
           {"netns", row.record.netns_path},
           {"created", row.record.created_wall_seconds},
+          {"shares", shares_json(row)},
+          {"sharedBy", shared_by_json(row, all)},
+          {"warnings", warnings_of(row)},
           {"state", state_text(row)}};
 }
 
@@ -103,10 +109,13 @@ void ls(const Output& output) {
 }
 
 void ps(const Output& output, const std::optional<std::string>& network) {
-  const std::vector<AttachmentRow> attachments = list_attachments(network);
+  const std::vector<AttachmentRow> all = list_attachments();
+  std::vector<AttachmentRow> attachments;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(attachments),
+               [&](const AttachmentRow& row) { return !network || row.record.key.network == *network; });
   if (output.json) {
     nlohmann::json list = nlohmann::json::array();
-    for (const AttachmentRow& row : attachments) list.push_back(attachment_json(row));
+    for (const AttachmentRow& row : attachments) list.push_back(attachment_json(row, all));
     print_json({{"attachments", list}});
     return;
   }
@@ -118,7 +127,10 @@ void ps(const Output& output, const std::optional<std::string>& network) {
                     record.key.ifname, join(addresses_of(record)), join(ports_of(record)),
                     age_text(now - record.created_wall_seconds), state_text(row)});
   }
-  print(render({"CONTAINER", "NAME", "NETWORK", "INTERFACE", "ADDRESS", "PORTS", "AGE", "STATE"}, rows));
+  std::vector<std::string> heads{"CONTAINER", "NAME",  "NETWORK", "INTERFACE",
+                                 "ADDRESS",   "PORTS", "AGE",     "STATE"};
+  add_shares_column(attachments, heads, rows);
+  print(render(heads, rows));
 }
 
 void port(const Output& output, const std::optional<std::string>& container) {
@@ -148,16 +160,18 @@ void port(const Output& output, const std::optional<std::string>& container) {
 void inspect(const std::string& what) {
   std::vector<std::string> complaints;
   nlohmann::json attachments = nlohmann::json::array();
+  const std::vector<AttachmentRow> all = list_attachments();
   for (const NetworkRow& row : list_networks(complaints)) {
     if (row.name != what) continue;
-    for (const AttachmentRow& attachment : list_attachments(what))
-      attachments.push_back(attachment_json(attachment));
+    for (const AttachmentRow& attachment : all) {
+      if (attachment.record.key.network == what) attachments.push_back(attachment_json(attachment, all));
+    }
     print_json({{"network", network_json(row)}, {"attachments", attachments}});
     return;
   }
-  for (const AttachmentRow& row : list_attachments()) {
+  for (const AttachmentRow& row : all) {
     if (!is_called(row.record, what)) continue;
-    nlohmann::json attachment = attachment_json(row);
+    nlohmann::json attachment = attachment_json(row, all);
     attachment["labels"] = row.record.labels;
     attachment["result"] = row.record.result;
     attachments.push_back(std::move(attachment));

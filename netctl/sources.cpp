@@ -7,6 +7,7 @@
 #include "plugins/cni/config_reader.hpp"
 #include "plugins/engine/host.hpp"
 #include "plugins/engine/ipam_config.hpp"
+#include "plugins/engine/sharing.hpp"
 
 namespace netctl::cli {
 namespace {
@@ -71,6 +72,7 @@ NetworkRow row_of(const frontdoor::NetworkConf& conf, const ipam::Store* live,
 
 void add_records(const ipam::Store& live, std::vector<NetworkRow>& rows) {
   live.read([&](const ipam::Transaction& store) {
+    for (NetworkRow& row : rows) row.containers = store.list_attachments(row.name).size();
     for (const ipam::NetworkRecord& record : store.list_networks()) {
       auto row = std::find_if(rows.begin(), rows.end(),
                               [&](const NetworkRow& other) { return other.name == record.name; });
@@ -127,7 +129,8 @@ bool is_called(const ipam::AttachmentRecord& record, const std::string& name) {
 }
 
 std::string state_text(const AttachmentRow& row) {
-  return row.unfinished ? "unfinished" : engine::to_string(row.liveness);
+  if (row.unfinished) return "unfinished";
+  return engine::left_parts(row.record).empty() ? engine::to_string(row.liveness) : "kept";
 }
 
 }  // namespace netctl::cli

@@ -40,7 +40,7 @@ struct NetworkRow {
 /// Is `name` the beginning of the container's id, its name, or one of its aliases?
 [[nodiscard]] bool is_called(const ipam::AttachmentRecord& record, const std::string& name);
 
-/// "alive", "dead", "unknown", "unfinished".
+/// "alive", "dead", "unknown", "unfinished", "kept" (detached, and kept for those that share its namespace).
 [[nodiscard]] std::string state_text(const AttachmentRow& row);
 
 }  // namespace netctl::cli

@@ -1,5 +1,6 @@
 #include "plugins/engine/detach.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <set>
 
@@ -10,8 +11,10 @@
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
+#include "plugins/engine/owner_exit.hpp"
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/ports.hpp"
+#include "plugins/engine/sharing.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -48,21 +51,35 @@ struct Undoing {
   std::vector<ipam::LeaseRecord> leases;
   std::string host_ifname;
   bool translated = false;  ///< flows of the container may have been translated
+  std::vector<ipam::AttachmentKey> sharers;
+  bool kept = false;  ///< marked as left, nothing is to be taken away yet
 };
+
+enum class Sharers { kRespected, kIgnored };
 
 bool owns_attachment(const std::optional<std::string>& part) {
   return !part || part_kind(*part).owns_attachment;
 }
 
+/// In the transaction that marks it: whoever begins to share meanwhile sees that, or is seen here.
 std::optional<Undoing> begin(Host& host, const ipam::AttachmentKey& key,
-                             const std::optional<std::string>& part) {
+                             const std::optional<std::string>& part, Sharers respect) {
   std::optional<Undoing> undoing;
   host.live().write([&](ipam::Transaction& store) {
     std::optional<ipam::AttachmentRecord> found = store.find_attachment(key);
     if (!found || (part && !found->parts.contains(*part))) return;
     undoing.emplace();
+    for (const ipam::SharerRecord& sharer : sharers_in(store, *found)) {
+      undoing->sharers.push_back(sharer.sharer);
+      undoing->kept |= respect == Sharers::kRespected && sharer.keep;
+    }
     for (auto& [name, state] : found->parts) {
-      if (!part || name == *part) state = ipam::State::kDeleting;
+      if (part && name != *part) continue;
+      if (undoing->kept) {
+        mark_left(*found, name);
+      } else {
+        state = ipam::State::kDeleting;
+      }
     }
     store.put_attachment(*found);
     const auto network = store.find_network(key.network);
@@ -130,14 +147,15 @@ void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key,
   });
 }
 
-}  // namespace
-
-void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
-  std::optional<Undoing> undoing = begin(host, key, part);
+/// False when it is kept for its sharers.
+bool run_detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part,
+                Sharers respect) {
+  std::optional<Undoing> undoing = begin(host, key, part, respect);
   if (!undoing) {
     if (owns_attachment(part)) delete_host_link(host, key, host_ifname(key), false);
-    return;
+    return true;
   }
+  if (undoing->kept) return false;
   undoing->ports = ports_to_withdraw(undoing->record, part);
   if (owns_attachment(part)) {
     undoing->leases = undoing->record.leases;
@@ -145,6 +163,9 @@ void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std:
   }
   BestEffort steps;
   bool gone = steps.run([&] { withdraw_ports(host, published_ports(key, undoing->ports)); });
+  if (owns_attachment(part)) {
+    gone = steps.run([&] { withdraw_ports_of_sharers(host, undoing->sharers); }) && gone;
+  }
   if (undoing->translated) gone = steps.run([&] { forget_flows(host, *undoing); }) && gone;
   gone =
       undo_parts(host, undoing->record, part, [&steps](const auto& step) { return steps.run(step); }) && gone;
@@ -157,23 +178,44 @@ void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std:
   steps.rethrow_first();
   log_info("network=" + key.network + " container=" + key.container_id + " if=" + key.ifname + " detached" +
            (part ? " part=" + *part : ""));
+  return true;
 }
 
-void detach_part(Host& host, const ipam::AttachmentKey& key, const std::string& part) {
-  {
-    const HeldLock lock = host.live().lock_attachment(key);
-    detach(host, key, part);
-  }
+}  // namespace
+
+void detach(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part) {
+  run_detach(host, key, part, Sharers::kIgnored);
+}
+
+bool detach_or_keep(Host& host, const ipam::AttachmentKey& key, const std::optional<std::string>& part,
+                    HeldLock lock) {
+  if (!lock) lock = host.live().lock_attachment(key);
+  std::vector<ipam::AttachmentKey> owners;
+  if (!part || *part == kSharePart) owners = owners_of(host, key);
+  const bool detached = run_detach(host, key, part, Sharers::kRespected);
+  lock.release();
+  if (!detached) reconsider_keeping(host, key);
+  release_owners(host, owners);
+  return detached;
+}
+
+bool detach_part(Host& host, const ipam::AttachmentKey& key, const std::string& part) {
+  const bool detached = detach_or_keep(host, key, part);
   remove_network_if_unused(host, key.network);
+  return detached;
 }
 
 bool reclaim_if_dead(Host& host, const ipam::AttachmentKey& key) {
   const HeldLock lock = host.live().try_lock_attachment(key);
   if (!lock) return false;
   std::optional<ipam::AttachmentRecord> record;
-  host.live().read([&](const ipam::Transaction& store) { record = store.find_attachment(key); });
+  bool abandoned = false;
+  host.live().read([&](const ipam::Transaction& store) {
+    record = store.find_attachment(key);
+    abandoned = record && is_abandoned(store, *record);
+  });
   if (!record) return true;
-  if (!is_unfinished(*record) && examine(host, *record) != Liveness::kDead) return false;
+  if (!abandoned && !is_unfinished(*record) && examine(host, *record) != Liveness::kDead) return false;
   detach(host, key, std::nullopt);
   return true;
 }

@@ -12,7 +12,9 @@
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
+#include "plugins/engine/netns_pin.hpp"
 #include "plugins/engine/network.hpp"
+#include "plugins/engine/sharing.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -21,6 +23,16 @@ std::vector<ipam::AttachmentRecord> attachments_of(Host& host, const std::option
   std::vector<ipam::AttachmentRecord> records;
   host.live().read([&](const ipam::Transaction& store) { records = store.list_attachments(network); });
   return records;
+}
+
+using Keys = std::vector<ipam::AttachmentKey>;
+
+Keys sharers_of(Host& host, const ipam::AttachmentRecord& owner) {
+  Keys keys;
+  host.live().read([&](const ipam::Transaction& store) {
+    for (const ipam::SharerRecord& sharer : sharers_in(store, owner)) keys.push_back(sharer.sharer);
+  });
+  return keys;
 }
 
 template <class Step>
@@ -37,19 +49,51 @@ bool collect_one(Host& host, const ipam::AttachmentKey& key) {
   const HeldLock lock = host.live().try_lock_attachment(key);
   if (!lock) return false;
   std::optional<ipam::AttachmentRecord> record;
-  host.live().read([&](const ipam::Transaction& store) { record = store.find_attachment(key); });
+  bool abandoned = false;
+  host.live().read([&](const ipam::Transaction& store) {
+    record = store.find_attachment(key);
+    abandoned = record && is_abandoned(store, *record);
+  });
   if (!record) return false;
   if (examine(host, *record) == Liveness::kDead) {
     detach(host, key, std::nullopt);
     return true;
   }
+  const std::vector<std::string> left = left_parts(*record);
   bool collected = false;
   for (const auto& [part, state] : record->parts) {
-    if (state == ipam::State::kReady) continue;
+    const bool has_left = abandoned && std::find(left.begin(), left.end(), part) != left.end();
+    if (state == ipam::State::kReady && !has_left) continue;
     detach(host, key, part);
     collected = true;
   }
   return collected;
+}
+
+/// Those that were kept for sharers which this collection took away.
+std::size_t collect_abandoned(Host& host, GcReport& report) {
+  std::size_t collected = 0;
+  for (const ipam::AttachmentRecord& record : attachments_of(host, std::nullopt)) {
+    if (left_parts(record).empty()) continue;
+    attempt(report, [&] {
+      if (!collect_one(host, record.key)) return;
+      ++collected;
+      remove_network_if_unused(host, record.key.network);
+    });
+  }
+  return collected;
+}
+
+/// A pin is made after its record and removed before it.
+void collect_orphaned_pins(Host& host) {
+  const std::vector<std::string> pins = list_pins(host.netns_cookie());
+  if (pins.empty()) return;
+  std::set<std::string> known;
+  for (const ipam::AttachmentRecord& record : attachments_of(host, std::nullopt))
+    known.insert(pin_path(host.netns_cookie(), record.key));
+  for (const std::string& pin : pins) {
+    if (!known.contains(pin)) unpin(pin);
+  }
 }
 
 /// A store of this boot was put aside as damaged: what has no record may belong to containers that live.
@@ -148,7 +192,10 @@ void collect_networks(Host& host, const std::optional<std::string>& network, GcR
 std::size_t collect_dead(Host& host, const std::string& network) {
   std::size_t collected = 0;
   for (const ipam::AttachmentRecord& record : attachments_of(host, network)) {
-    const bool suspect = is_unfinished(record) || examine(host, record) == Liveness::kDead;
+    const bool has_left = !left_parts(record).empty();
+    for (const ipam::AttachmentKey& sharer : has_left ? sharers_of(host, record) : Keys{})
+      reclaim_if_dead(host, sharer);
+    const bool suspect = has_left || is_unfinished(record) || examine(host, record) == Liveness::kDead;
     if (suspect && collect_one(host, record.key)) ++collected;
   }
   return collected;
@@ -161,6 +208,7 @@ GcReport collect_garbage(Host& host, const std::optional<std::string>& network) 
       if (collect_one(host, record.key)) ++report.attachments;
     });
   }
+  report.attachments += collect_abandoned(host, report);
   if (!network && has_lost_records(host)) {
     log_warning(
         "links and rules without a record are left alone, because a damaged store was put aside: their "
@@ -168,6 +216,7 @@ GcReport collect_garbage(Host& host, const std::optional<std::string>& network) 
         host.live().path() + ".damaged-* once those have ended");
   } else if (!network) {
     attempt(report, [&] { collect_orphaned_links(host, report); });
+    attempt(report, [&] { collect_orphaned_pins(host); });
     attempt(report, [&] { collect_orphaned_elements(host, report); });
   }
   collect_networks(host, network, report);
@@ -181,12 +230,12 @@ GcReport collect_all_but(Host& host, const std::string& network,
   for (const ipam::AttachmentRecord& record : attachments_of(host, network)) {
     if (valid.contains({record.key.container_id, record.key.ifname})) continue;
     attempt(report, [&] {
-      const HeldLock lock = host.live().try_lock_attachment(record.key);
+      HeldLock lock = host.live().try_lock_attachment(record.key);
       std::optional<ipam::AttachmentRecord> latest;
       host.live().read([&](const ipam::Transaction& store) { latest = store.find_attachment(record.key); });
       if (!lock || !latest || latest->created_boot_nanoseconds > began) return;
-      detach(host, record.key, std::nullopt);
-      ++report.attachments;
+      const bool detached = detach_or_keep(host, record.key, std::nullopt, std::move(lock));
+      report.attachments += detached ? 1 : 0;
     });
   }
   collect_networks(host, network, report);

@@ -5,6 +5,7 @@
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
+#include "plugins/engine/sharing.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -90,6 +91,7 @@ void add_part(Host& host, const PartRequest& request, const PartSteps& steps) {
   const HeldLock lock = host.live().lock_attachment(request.key);
   clear_other_container(host, request);
   const auto present = present_record(host, request.key);
+  if (present) refuse_sharer(*present, request.part);
   if (present && present->parts.contains(request.part)) detach(host, request.key, request.part);
   nlohmann::json state = steps.prepare();
   ipam::AttachmentRecord record = begin_part(host, request, state);

@@ -7,12 +7,15 @@
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/flows.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
 #include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/ports.hpp"
 #include "plugins/engine/reserve.hpp"
+#include "plugins/engine/share.hpp"
+#include "plugins/engine/sharing.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -45,11 +48,51 @@ NetworkPlan network_plan(Host& host, const Reservation& reserved, const PublishR
   return plan;
 }
 
+/// A sharer publishes on its owner's address, for as long as that one has it.
+void require_owner(const ipam::Transaction& store, const ipam::AttachmentRecord& sharer) {
+  const std::optional<SharedNetns> shared = shared_netns(sharer);
+  if (!shared) return;
+  for (const ipam::AttachmentKey& key : shared->owners) {
+    const auto owner = store.find_attachment(key);
+    if (owner && owner->netns_cookie == sharer.netns_cookie && !is_unfinished(*owner)) continue;
+    throw Error(ErrorCode::kInvalidNetns, describe(key, shared->owner_name) +
+                                              ", whose address the ports would lead to, is being detached; "
+                                              "start it again first");
+  }
+}
+
+void require_address(const PublishRequest& request) {
+  if (!request.targets.empty()) return;
+  throw Error(ErrorCode::kInvalidConfig, "prevResult holds no address of interface " + request.key.ifname +
+                                             "; chain portmap behind a plugin that gives the container an "
+                                             "address");
+}
+
+/// As Docker does it: a container in the host's namespace listens on the host's own ports.
+bool discards_ports(const Host& host, const ipam::AttachmentRecord& record) {
+  return share_part(record) != nullptr && record.netns_cookie == host.netns_cookie();
+}
+
+void discard_ports(const PublishRequest& request, ipam::AttachmentRecord& record) {
+  std::vector<std::string> discarded;
+  for (const cni::PortMapping& port : request.ports) discarded.push_back(describe(port));
+  note_discarded_ports(record, discarded);
+  record.parts[kPublishPart] = ipam::State::kReady;
+}
+
+/// The part is ready when there is nothing to publish.
 Reservation try_reserve(Host& host, const PublishRequest& request) {
   Reservation reserved;
   ipam::AttachmentRecord& record = reserved.record;
   host.live().write([&](ipam::Transaction& store) {
     record = record_to_join(store, {request.key, kPublishPart, request.netns_path, request.container_name});
+    if (discards_ports(host, record)) {
+      discard_ports(request, record);
+      store.put_attachment(record);
+      return;
+    }
+    require_address(request);
+    require_owner(store, record);
     record.parts[kPublishPart] = ipam::State::kAdding;
     claim_ports(store, record,
                 port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));
@@ -75,11 +118,6 @@ Reservation reserve_ports(Host& host, const PublishRequest& request) {
 }  // namespace
 
 ipam::AttachmentRecord publish(Host& host, const PublishRequest& request) {
-  if (request.targets.empty()) {
-    throw Error(ErrorCode::kInvalidConfig,
-                "prevResult holds no address of interface " + request.key.ifname +
-                    "; chain portmap behind a plugin that gives the container an address");
-  }
   const auto report = [](const std::string& step, const std::string& reason) {
     log_warning("while taking back a failed ADD: could not " + step + ": " + reason + "; `netctl gc` will");
   };
@@ -90,6 +128,10 @@ ipam::AttachmentRecord publish(Host& host, const PublishRequest& request) {
   clear_other_container(host, {request.key, kPublishPart, request.netns_path, request.container_name});
   Reservation reserved = reserve_ports(host, request);
   ipam::AttachmentRecord& record = reserved.record;
+  if (record.parts[kPublishPart] == ipam::State::kReady) {
+    network_undo.commit();
+    return record;
+  }
   UndoStack undo(report);
   undo.on_failure("withdraw the ports", [&] { detach(host, request.key, kPublishPart); });
   const NetworkPlan plan = network_plan(host, reserved, request);

@@ -10,6 +10,7 @@
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/ports.hpp"
+#include "plugins/engine/sharing.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -84,12 +85,15 @@ Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& 
   host.live().write([&](ipam::Transaction& store) {
     ipam::AttachmentRecord next = record;
     if (const auto present = store.find_attachment(request.key)) {
-      if (is_complete(*present, request.driver, record.netns_cookie)) throw_already_attached(*present);
+      const bool has_left = !left_parts(*present).empty();
+      if (!has_left && is_complete(*present, request.driver, record.netns_cookie))
+        throw_already_attached(*present);
       const bool same_container = present->netns_cookie == record.netns_cookie;
-      if (present->parts.contains(request.driver) || !same_container || is_unfinished(*present)) {
+      if (present->parts.contains(request.driver) || has_left || !same_container || is_unfinished(*present)) {
         outcome = Outcome::kUndoOldFirst;
         return;
       }
+      refuse_sharer(*present, request.driver);
       next = *present;
     }
     fill(host, store, request, wishes, next);
@@ -133,7 +137,9 @@ void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_
   if (request.addressing.kind != Addressing::kDelegate) return;  // reserve() sees it in the same transaction
   host.live().read([&](const ipam::Transaction& store) {
     const auto present = store.find_attachment(request.key);
-    if (present && is_complete(*present, request.driver, netns_cookie)) throw_already_attached(*present);
+    const bool has_left = present && !left_parts(*present).empty();
+    if (present && !has_left && is_complete(*present, request.driver, netns_cookie))
+      throw_already_attached(*present);
   });
 }
 

@@ -10,6 +10,8 @@
 #include "plugins/cni/config_reader.hpp"
 #include "plugins/cni/delegate.hpp"
 #include "plugins/cni/json_text.hpp"
+#include "plugins/container-share/container_share.hpp"
+#include "plugins/host/host.hpp"
 #include "plugins/none/none.hpp"
 #include "plugins/portmap/portmap.hpp"
 
@@ -89,10 +91,11 @@ void require_capabilities(const NetworkConf& network, const Endpoint& endpoint) 
 }  // namespace
 
 const cni::Plugin* find_builtin(const std::string& type) {
-  static const std::vector<cni::Plugin> kBuiltins{bridge::plugin(), portmap::plugin(), none::plugin()};
-  const std::string name = type == "loopback" ? "none" : type;
+  static const std::vector<cni::Plugin> kBuiltins{bridge::plugin(), portmap::plugin(),
+                                                  none::plugin(),   none::loopback_plugin(),
+                                                  host::plugin(),   container_share::plugin()};
   for (const cni::Plugin& plugin : kBuiltins) {
-    if (plugin.name == name) return &plugin;
+    if (plugin.name == type) return &plugin;
   }
   return nullptr;
 }

@@ -1,11 +1,19 @@
 // `none`, also installed as `loopback`: the container's loopback interface and nothing else. Keeps no records.
+//
+// As `loopback` it is one of several plugins that a runtime calls for a container, and looks at lo alone. As `none` it is
+// all that the container gets, and CHECK sees to it that nothing else is there.
 
 #include "plugins/none/none.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
 
 #include "base/error.hpp"
 #include "netlink/address.hpp"
 #include "netlink/link.hpp"
-#include "plugins/engine/host.hpp"
+#include "plugins/none/namespace_access.hpp"
 
 namespace netctl::none {
 namespace {
@@ -20,7 +28,7 @@ netlink::Link find_loopback(engine::Container& container) {
 }
 
 cni::Result add(const cni::Invocation& invocation) {
-  engine::Container container = engine::Container::enter(invocation.netns, invocation.netns_override);
+  engine::Container container = enter(invocation);
   const netlink::Link link = find_loopback(container);
   if (!link.up) container.route.transact(netlink::set_up(link.index));
   if (invocation.prev_result) return *invocation.prev_result;
@@ -39,12 +47,48 @@ cni::Result add(const cni::Invocation& invocation) {
 /// Nothing to undo: lo was there before, and through a shared namespace it may be somebody else's.
 void del(const cni::Invocation&) {}
 
-void check(const cni::Invocation& invocation) {
-  engine::Container container = engine::Container::enter(invocation.netns, invocation.netns_override);
-  if (!find_loopback(container).up) {
-    throw Error(ErrorCode::kDrift,
-                "the container's loopback interface is down; run `ip link set lo up` inside, or ADD");
+void require_loopback_up(engine::Container& container) {
+  if (find_loopback(container).up) return;
+  throw Error(ErrorCode::kDrift,
+              "the container's loopback interface is down; run `ip link set lo up` inside, or ADD");
+}
+
+void check_loopback(const cni::Invocation& invocation) {
+  engine::Container container = enter(invocation);
+  require_loopback_up(container);
+}
+
+/// Once a tunnel module is loaded, the kernel makes one such device in every new namespace (net.core.fb_tunnels_only_for_
+/// init_net). While it is down it connects nothing.
+bool is_fallback_device(const netlink::Link& link) {
+  using Device = std::pair<std::string_view, std::string_view>;
+  constexpr std::array<Device, 9> kDevices{{{"tunl0", "ipip"},
+                                            {"gre0", "gre"},
+                                            {"gretap0", "gretap"},
+                                            {"erspan0", "erspan"},
+                                            {"ip_vti0", "vti"},
+                                            {"ip6_vti0", "vti6"},
+                                            {"sit0", "sit"},
+                                            {"ip6tnl0", "ip6tnl"},
+                                            {"ip6gre0", "ip6gre"}}};
+  return !link.up && std::any_of(kDevices.begin(), kDevices.end(), [&link](const Device& device) {
+    return link.name == device.first && link.kind == device.second;
+  });
+}
+
+void check_none(const cni::Invocation& invocation) {
+  engine::Container container = enter(invocation);
+  require_loopback_up(container);
+  std::string others;
+  for (const netlink::Link& link : netlink::list_links(container.route)) {
+    if (link.name == kLoopback || is_fallback_device(link)) continue;
+    others += (others.empty() ? "" : ", ") + link.name;
   }
+  if (others.empty()) return;
+  throw Error(ErrorCode::kDrift,
+              "the container has more than a loopback interface: " + others +
+                  "; remove what was added to it, or give it a network on purpose",
+              others);
 }
 
 }  // namespace
@@ -54,11 +98,19 @@ cni::Plugin plugin() {
           .about = "gives the container a loopback interface and nothing else",
           .add = add,
           .del = del,
-          .check = check,
+          .check = check_none,
           .gc = {},
           .status = {},
           .undo_add = del,
           .plan = {}};
+}
+
+cni::Plugin loopback_plugin() {
+  cni::Plugin loopback = plugin();
+  loopback.name = "loopback";
+  loopback.about = "sets the container's loopback interface up";
+  loopback.check = check_loopback;
+  return loopback;
 }
 
 }  // namespace netctl::none

@@ -48,12 +48,19 @@ def check_verbs(lab, path, config):
 def check_attachment(lab, path, config):
     before = snapshot.capture()
     container = lab.container("conf-" + re.sub(r"\W", "-", os.path.basename(path)).lower())
-    name = config["name"]
+    name, driver = config["name"], plugins_of(config)[0]["type"]
+    if driver == "container-share":
+        owner = lab.container("conf-owner")
+        shared = plugins_of(config)[0]["netctl"]["share"]
+        lab.runtime.netctl("add", "bridge", owner.netns, "--id", owner.id, "--name", shared).expect_ok()
     lab.runtime.netctl("add", name, container.netns, "--id", container.id).expect_ok()
-    if plugins_of(config)[0]["type"] != "loopback":  # it keeps no records that could be compared
+    if driver not in ("loopback", "none"):  # they keep no records that could be compared
         lab.runtime.netctl("check", name, container.id).expect_ok()
     lab.runtime.netctl("del", name, container.id).expect_ok()
     lab.remove(container)
+    if driver == "container-share":
+        lab.runtime.netctl("del", "bridge", owner.id).expect_ok()
+        lab.remove(owner)
     snapshot.assert_same(before)
 
 

@@ -13,7 +13,8 @@ from sources import ROOT, product_files
 BYTES_OF_NETLINK = ("netlink/socket.hpp", "netlink/message.hpp")
 LIBRARIES = ("base", "netlink", "iptables", "ipam", "plugins/cni")
 EXECUTABLE = (*LIBRARIES, "plugins/engine", "plugins/engine/parts")
-VERBS = ("plugins/bridge/bridge.hpp", "plugins/none/none.hpp", "plugins/portmap/portmap.hpp")
+VERBS = ("plugins/bridge/bridge.hpp", "plugins/none/none.hpp", "plugins/portmap/portmap.hpp", "plugins/host/host.hpp",
+         "plugins/container-share/container_share.hpp")
 CHAINED = ("plugins/tuning", "plugins/bandwidth", "plugins/firewall")
 MAY_INCLUDE = {
     "base": (),
@@ -26,6 +27,8 @@ MAY_INCLUDE = {
     "plugins/engine/parts": EXECUTABLE,
     "plugins/bridge": EXECUTABLE,
     "plugins/none": EXECUTABLE,
+    "plugins/host": EXECUTABLE,
+    "plugins/container-share": EXECUTABLE,
     "plugins/host-local": EXECUTABLE,
     "plugins/portmap": EXECUTABLE,
     **dict.fromkeys(CHAINED, EXECUTABLE),
@@ -35,7 +38,8 @@ MAY_INCLUDE = {
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts")
 FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "netctl")
-EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host-local", "plugins/portmap", *CHAINED, *FRONT_ENDS)
+EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host", "plugins/container-share", "plugins/host-local",
+               "plugins/portmap", *CHAINED, *FRONT_ENDS)
 # third party header prefix -> folders that may use it, and whether only behind the scenes (.cpp, *_internal.hpp).
 THIRD_PARTY = {
     "libmnl/": (("netlink", "iptables"), True),

@@ -6,19 +6,29 @@
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/parts/bandwidth.hpp"
 #include "plugins/engine/parts/firewall.hpp"
+#include "plugins/engine/parts/shared_netns.hpp"
 #include "plugins/engine/parts/tuning.hpp"
+#include "plugins/engine/sharing.hpp"
 
 namespace netctl::engine {
 namespace {
 
-constexpr std::array<PartKind, 6> kKinds{{
+constexpr auto kKinds = std::to_array<PartKind>({
     {.name = "bridge", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
+    {.name = kSharePart,
+     .owns_attachment = true,
+     .undo = parts::restore_netns,
+     .find_drift = parts::find_netns_drift},
+    {.name = kHostPart,
+     .owns_attachment = true,
+     .undo = parts::restore_netns,
+     .find_drift = parts::find_netns_drift},
     {.name = "host-local", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "portmap", .owns_attachment = false, .undo = nullptr, .find_drift = nullptr},
     {.name = kBandwidthPart, .owns_attachment = false, .undo = undo_bandwidth, .find_drift = bandwidth_drift},
     {.name = kFirewallPart, .owns_attachment = false, .undo = undo_firewall, .find_drift = firewall_drift},
     {.name = kTuningPart, .owns_attachment = false, .undo = undo_tuning, .find_drift = tuning_drift},
-}};
+});
 
 }  // namespace
 
