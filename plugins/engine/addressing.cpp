@@ -10,9 +10,8 @@ namespace {
 
 /// What a subnet of our own choice must stay clear of. The default route and the halves of the address space that VPNs route
 /// are no reason to avoid everything.
-std::vector<IpPrefix> subnets_in_use(Host& host, const ipam::Transaction& durable) {
+std::vector<IpPrefix> subnets_in_use(Host& host, std::vector<IpPrefix> in_use) {
   constexpr unsigned kShortestRealPrefix = 4;
-  std::vector<IpPrefix> in_use = ipam::list_chosen_subnets(durable);
   for (const netlink::Route& route : netlink::list_routes(host.route(), Family::kIpv4)) {
     if (route.destination.length >= kShortestRealPrefix) in_use.push_back(route.destination);
   }
@@ -29,7 +28,7 @@ std::vector<IpPrefix> chosen_subnets(Host& host, const std::string& network) {
   host.durable().write([&](ipam::Transaction& store) {
     subnets = ipam::find_chosen_subnets(store, network);
     if (!subnets.empty()) return;
-    subnets = {ipam::choose_ipv4_subnet(subnets_in_use(host, store))};
+    subnets = {ipam::choose_ipv4_subnet(subnets_in_use(host, ipam::list_chosen_subnets(store)))};
     ipam::put_chosen_subnets(store, network, subnets);
   });
   return subnets;
@@ -74,6 +73,16 @@ ipam::PoolConfig resolve_pool(Host& host, const AttachmentRequest& request) {
   }
   ipam::validate(pool);
   return pool;
+}
+
+IpPrefix free_subnet(Host& host, const std::vector<IpPrefix>& also_in_use) {
+  std::vector<IpPrefix> in_use = also_in_use;
+  if (ipam::Store* durable = host.durable_if_present()) {
+    durable->read([&](const ipam::Transaction& store) {
+      for (const IpPrefix& chosen : ipam::list_chosen_subnets(store)) in_use.push_back(chosen);
+    });
+  }
+  return ipam::choose_ipv4_subnet(subnets_in_use(host, std::move(in_use)));
 }
 
 ipam::AllocationRequest allocation_request(Host& host, const AttachmentRequest& request) {

@@ -13,6 +13,10 @@ namespace netctl::engine {
 /// Errors: kInvalidConfig, kSubnetUnavailable.
 [[nodiscard]] ipam::PoolConfig resolve_pool(Host& host, const AttachmentRequest& request);
 
+/// The first free IPv4 subnet of the default list: overlaps no route of the host, no subnet that was chosen before, and none
+/// of `also_in_use`. Remembers nothing. Errors: kSubnetUnavailable.
+[[nodiscard]] IpPrefix free_subnet(Host& host, const std::vector<IpPrefix>& also_in_use);
+
 /// What the allocator has to know: wanted addresses, reservations by name.
 [[nodiscard]] ipam::AllocationRequest allocation_request(Host& host, const AttachmentRequest& request);
 

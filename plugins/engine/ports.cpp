@@ -82,7 +82,7 @@ std::vector<ipam::PortRecord> port_records(const std::vector<cni::PortMapping>& 
 }
 
 void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,
-                 std::vector<ipam::PortRecord> ports) {
+                 std::vector<ipam::PortRecord> ports, bool probe) {
   for (ipam::PortRecord& port : ports) {
     const auto present =
         std::find_if(record.ports.begin(), record.ports.end(),
@@ -98,7 +98,7 @@ void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,
     if (const auto conflict = ipam::claim_port(store, port, record.key)) throw PortHeld(*conflict);
     // The container's first endpoint on the network keeps the claim; a later one gets no elements of its own.
     if (ipam::find_port_owner(store, port) != record.key) continue;
-    reject_listener(port, record.key);
+    if (probe) reject_listener(port, record.key);
     record.ports.push_back(port);
   }
 }

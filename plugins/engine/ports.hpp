@@ -30,8 +30,9 @@ class PortHeld : public Error {
 /// Claims all of them for `key`, chooses the host port where it is 0, and merges them into `record.ports` (a mapping that
 /// another executable of the chain claimed already gets one more claimant).
 /// Errors: PortHeld; kPortTaken when a process of the host listens there (names it).
+/// Without `probe` the host's sockets are not looked at: the caller has them open itself.
 void claim_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,
-                 std::vector<ipam::PortRecord> ports);
+                 std::vector<ipam::PortRecord> ports, bool probe = true);
 
 /// Drops `claimant` from the record's ports, releases the claims that nobody is left of, and returns those ports.
 std::vector<ipam::PortRecord> release_ports(ipam::Transaction& store, ipam::AttachmentRecord& record,

@@ -41,7 +41,8 @@ struct EndpointSpec {
   bool leave_down = false;         ///< layer 2 only: the container's end stays down
   bool default_gateway = false;    ///< add a default route through the gateway
   std::vector<cni::PortMapping> ports;
-  cni::Dns dns;  ///< overrides what addressing says, unless empty
+  bool caller_holds_ports = false;  ///< the caller has sockets on the host ports itself: they are not probed
+  cni::Dns dns;                     ///< overrides what addressing says, unless empty
 };
 
 enum class Addressing { kNone, kPool, kDelegate };

@@ -68,7 +68,8 @@ void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request
     });
     if (first_of_family) targets.push_back(lease.address.address);
   }
-  claim_ports(store, record, port_records(request.endpoint.ports, targets, request.driver, true));
+  claim_ports(store, record, port_records(request.endpoint.ports, targets, request.driver, true),
+              !request.endpoint.caller_holds_ports);
   if (request.makes_link) {
     record.bridge = request.network.bridge;
     record.host_ifname = host_ifname(request.key);

@@ -34,10 +34,11 @@ MAY_INCLUDE = {
     **dict.fromkeys(CHAINED, EXECUTABLE),
     "plugins/frontdoor": (*EXECUTABLE, *VERBS),
     "plugins/hook": (*EXECUTABLE, "plugins/frontdoor"),
+    "plugins/netavark": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
     "netctl": (*EXECUTABLE, "plugins/frontdoor"),
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts")
-FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "netctl")
+FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "plugins/netavark", "netctl")
 EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host", "plugins/container-share", "plugins/host-local",
                "plugins/portmap", *CHAINED, *FRONT_ENDS)
 # third party header prefix -> folders that may use it, and whether only behind the scenes (.cpp, *_internal.hpp).

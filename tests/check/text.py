@@ -18,9 +18,9 @@ FORBIDDEN = {
     "a debugging leftover": re.compile(r"\b(pdb\.set_tra[c]e|breakpoi[n]t\(\))"),
     "a skipped test": re.compile(r"\b(GTEST_SKI[P]|DISABLE[D]_)"),
 }
-KNOWN_HOSTS = {"github.com", "www.cni.dev", "cni.dev", "www.kernel.org", "docs.kernel.org", "wiki.nftables.org",
-               "www.gnu.org", "www.openldap.org", "datatracker.ietf.org", "www.rfc-editor.org", "json-schema.org",
-               "fsf.org"}
+KNOWN_HOSTS = {"github.com", "deb.debian.org", "www.cni.dev", "cni.dev", "www.kernel.org", "docs.kernel.org",
+               "wiki.nftables.org", "www.gnu.org", "www.openldap.org", "datatracker.ietf.org", "www.rfc-editor.org",
+               "json-schema.org", "fsf.org"}
 URL_HOST = re.compile(r"https?://([a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 QUOTED_PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:cpp|hpp|c|h|py|md|conflist|conf|txt|cmake|json)|scripts/[\w-]+)`")
