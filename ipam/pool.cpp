@@ -52,6 +52,9 @@ class Allocation {
   [[nodiscard]] std::optional<IpAddress> find_gap(Family family, const Interval& part,
                                                   const PoolState::Released*& coolest) const;
   void write(const std::vector<Pick>& picks);
+  [[nodiscard]] std::optional<std::string> held_elsewhere(const IpAddress& address) const {
+    return request_.held_elsewhere ? request_.held_elsewhere(address) : std::nullopt;
+  }
 
   Transaction& transaction_;
   const PoolConfig& pool_;
@@ -159,6 +162,10 @@ Allocation::Pick Allocation::pick_asked(const RangeSet& set, const IpAddress& ad
                                               pool_.network +
                                               "; choose another one, or free it with `netctl ip release`");
   }
+  if (const auto elsewhere = held_elsewhere(address)) {
+    throw Error(ErrorCode::kAddressTaken, subject + " is held by " + *elsewhere +
+                                              "; remove that container, or ask for another address");
+  }
   const std::optional<AttachmentKey> holder = find_holder(transaction_, pool_.id, address);
   if (holder && !(is_dead_ && is_dead_(*holder))) {
     throw Error(ErrorCode::kAddressTaken, subject + " is held by " + describe_holder(transaction_, *holder) +
@@ -222,8 +229,10 @@ std::optional<IpAddress> Allocation::find_gap(Family family, const Interval& par
   while (next) {
     const IpAddress address = IpAddress::from_number(family, *next);
     const PoolState::Released* const cooling = state_.find_cooling(address, request_.now_boot_nanoseconds);
-    if (cooling == nullptr) return address;
-    if (coolest == nullptr || cooling->boot_nanoseconds < coolest->boot_nanoseconds) coolest = cooling;
+    const bool elsewhere = held_elsewhere(address).has_value();
+    if (cooling == nullptr && !elsewhere) return address;
+    if (!elsewhere && (coolest == nullptr || cooling->boot_nanoseconds < coolest->boot_nanoseconds))
+      coolest = cooling;
     next = *next == part.last ? std::nullopt : bits.find_free(*next + 1, part.last);
   }
   return std::nullopt;

@@ -57,6 +57,8 @@ struct AllocationRequest {
       reserved_for_owner;  ///< of the named reservation that applies; taken unless `wanted` says otherwise
   std::vector<IpAddress> reserved_for_others;  ///< never leased to this owner
   std::int64_t now_boot_nanoseconds = 0;
+  /// Who holds an address by a lease that is not in this store; it is passed over. Empty: nobody does anywhere.
+  std::function<std::optional<std::string>(const IpAddress&)> held_elsewhere{};
 };
 
 /// True when the holder of an address is provably gone, so that a static request may take it over.

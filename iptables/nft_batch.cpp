@@ -64,11 +64,12 @@ Owned<nftnl_udata_buf> make_comment(std::uint8_t type, const char* comment) {
 
 template <class Fill>
 void NftBatch::message(std::uint16_t type, std::uint16_t flags, std::size_t size_bound, std::string doing,
-                       Fill&& fill) {
+                       Fill&& fill, std::uint8_t family) {
+  static_assert(kOwnFamily == NFPROTO_INET);
   const std::size_t start = buffer_.size();
   buffer_.resize(start + size_bound);  // libnftnl writes without looking at an end
-  nlmsghdr* header = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer_.data() + start), type,
-                                           NFPROTO_INET, static_cast<std::uint16_t>(flags | NLM_F_ACK), 0);
+  nlmsghdr* header = nftnl_nlmsg_build_hdr(reinterpret_cast<char*>(buffer_.data() + start), type, family,
+                                           static_cast<std::uint16_t>(flags | NLM_F_ACK), 0);
   std::forward<Fill>(fill)(header);
   if (header->nlmsg_len > size_bound) {
     throw Error(ErrorCode::kInternal, "a netfilter message is longer than expected: " + doing);
@@ -101,6 +102,31 @@ void NftBatch::delete_table() {
   nftnl_table_set_str(table.get(), NFTNL_TABLE_NAME, kTableName);
   message(NFT_MSG_DELTABLE, 0, kMessageBound, "delete table inet netctl",
           [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, table.get()); });
+}
+
+void NftBatch::delete_foreign_rule(std::uint8_t family, const std::string& table, const std::string& chain,
+                                   std::uint64_t handle) {
+  const RulePointer rule(nftnl_rule_alloc());
+  if (!rule) throw std::bad_alloc();
+  nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, table.c_str());
+  nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain.c_str());
+  if (handle != 0) nftnl_rule_set_u64(rule.get(), NFTNL_RULE_HANDLE, handle);
+  message(
+      NFT_MSG_DELRULE, 0, kMessageBound, "delete a rule of chain " + table + " " + chain,
+      [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, rule.get()); }, family);
+}
+
+void NftBatch::flush_foreign_chain(std::uint8_t family, const std::string& table, const std::string& chain) {
+  delete_foreign_rule(family, table, chain, 0);
+}
+
+void NftBatch::delete_foreign_chain(std::uint8_t family, const std::string& table, const std::string& name) {
+  auto chain = own(nftnl_chain_alloc(), nftnl_chain_free);
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table.c_str());
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
+  message(
+      NFT_MSG_DELCHAIN, 0, kMessageBound, "delete chain " + table + " " + name,
+      [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, chain.get()); }, family);
 }
 
 void NftBatch::add_set(const SetShape& shape) {

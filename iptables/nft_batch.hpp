@@ -37,6 +37,12 @@ class NftBatch {
   void delete_chain(const std::string& name);
   void delete_table();
 
+  // In tables of others.
+  void delete_foreign_rule(std::uint8_t family, const std::string& table, const std::string& chain,
+                           std::uint64_t handle);
+  void flush_foreign_chain(std::uint8_t family, const std::string& table, const std::string& chain);
+  void delete_foreign_chain(std::uint8_t family, const std::string& table, const std::string& chain);
+
   /// The begin message and all that was added; commit() puts the end message behind it.
   [[nodiscard]] netlink::Bytes bytes() const { return buffer_; }
 
@@ -50,6 +56,7 @@ class NftBatch {
   [[nodiscard]] std::vector<Refusal> commit(netlink::Socket& socket);
 
  private:
+  static constexpr std::uint8_t kOwnFamily = 1;  // NFPROTO_INET
   struct Message {
     std::size_t start;
     std::string doing;
@@ -57,7 +64,7 @@ class NftBatch {
   };
   template <class Fill>
   void message(std::uint16_t type, std::uint16_t flags, std::size_t size_bound, std::string doing,
-               Fill&& fill);
+               Fill&& fill, std::uint8_t family = kOwnFamily);
   void put_elements(std::uint16_t type, std::uint16_t flags, std::span<const Element> elements,
                     const char* doing);
   void number_messages(std::uint32_t first);

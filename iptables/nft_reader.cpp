@@ -14,6 +14,7 @@
 #include <libnftnl/rule.h>
 
 #include "base/error.hpp"
+#include "iptables/nft_message_internal.hpp"
 #include "iptables/nft_rule.hpp"
 #include "iptables/nft_set.hpp"
 #include "iptables/policy_table.hpp"
@@ -35,27 +36,7 @@ constexpr Attr<NFTA_RULE_CHAIN, std::string_view> kRuleChain;
 constexpr Attr<NFTA_DATA_VALUE, Bytes> kDataValue;
 
 Request make_request(unsigned message, std::string doing) {
-  const auto type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
-  Request request(type, 0, std::move(doing));
-  request.header<nfgenmsg>().nfgen_family = NFPROTO_INET;
-  request.tolerate({ENOENT});  // no such table, chain or set: nothing to list
-  return request;
-}
-
-/// libnftnl reads whole messages; a Reply has lost its header.
-std::vector<std::uint8_t> whole_message(const Reply& reply) {
-  nlmsghdr header{};
-  header.nlmsg_len = static_cast<std::uint32_t>(sizeof header + reply.payload.size());
-  header.nlmsg_type = reply.type;
-  header.nlmsg_flags = reply.flags;
-  std::vector<std::uint8_t> message(header.nlmsg_len);
-  std::memcpy(message.data(), &header, sizeof header);
-  std::copy(reply.payload.begin(), reply.payload.end(), message.begin() + sizeof header);
-  return message;
-}
-
-const nlmsghdr* as_header(const std::vector<std::uint8_t>& message) {
-  return reinterpret_cast<const nlmsghdr*>(message.data());
+  return list_request(message, NFPROTO_INET, std::move(doing));
 }
 
 bool has_split_intervals(SetId set) { return shape_of(set).has_intervals && shape_of(set).key_fields() == 1; }

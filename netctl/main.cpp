@@ -70,6 +70,10 @@ void add_acting_verbs(CLI::App& app, Output& output) {
   verb->add_flag("--json", output.json, "JSON for programs");
   verb->callback([&output] { check(output, some_network, some_target); });
 
+  verb = app.add_subcommand("doctor", "What is wrong on this host and what to do; exit code 1 for a problem");
+  verb->add_flag("--json", output.json, "JSON for programs");
+  verb->callback([&output] { doctor(output); });
+
   verb = app.add_subcommand("gc", "Collect what is provably dead or half-done; what lives is never touched");
   verb->add_option("NETWORK", some_network, "Only this network");
   verb->add_flag("--json", output.json, "JSON for programs");

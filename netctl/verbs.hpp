@@ -34,6 +34,9 @@ void del(const std::string& network, const std::string& target, const std::optio
 /// Errors: kDrift when something is not as it was made.
 void check(const Output& output, const std::optional<std::string>& network,
            const std::optional<std::string>& target);
+/// What the reference plugins left, what drops forwarded packets, what overlaps, is missing, or is half-done; reads only.
+/// Errors: kDrift when something of it is a problem.
+void doctor(const Output& output);
 void gc(const Output& output, const std::optional<std::string>& network);
 
 void ip_reserve(const std::string& network, const std::string& name,

@@ -8,6 +8,7 @@
 #include "plugins/engine/attach.hpp"
 #include "plugins/engine/check.hpp"
 #include "plugins/engine/detach.hpp"
+#include "plugins/engine/takeover.hpp"
 #include "plugins/engine/verbs.hpp"
 
 namespace netctl::bridge {
@@ -25,7 +26,9 @@ cni::Result add(const cni::Invocation& invocation) {
 /// passed on afterwards.
 void del(const cni::Invocation& invocation) {
   engine::Host host = engine::Host::open();
-  engine::detach_part(host, {invocation.network, invocation.container_id, invocation.ifname}, kPart);
+  const ipam::AttachmentKey key{invocation.network, invocation.container_id, invocation.ifname};
+  engine::detach_part(host, key, kPart);
+  engine::take_over_del(host, invocation, engine::TakeOver::kEverything);
   engine::call_delegate(read_request(invocation), cni::Command::kDel);
 }
 
@@ -37,13 +40,18 @@ void undo_add(const cni::Invocation& invocation) {
 void check(const cni::Invocation& invocation) {
   const engine::AttachmentRequest request = read_request(invocation);
   engine::Host host = engine::Host::open();
-  engine::check(host, request.key, request.driver, invocation.prev_result);
+  engine::check_or_explain(invocation,
+                           [&] { engine::check(host, request.key, request.driver, invocation.prev_result); });
   engine::call_delegate(request, cni::Command::kCheck);
 }
 
 void gc(const cni::Invocation& invocation) {
-  engine::gc(invocation);
-  engine::call_delegate(read_request(invocation), cni::Command::kGc);
+  engine::run_all({[&] { engine::gc(invocation); },
+                   [&] {
+                     engine::Host host = engine::Host::open();
+                     engine::take_over_gc(host, invocation, engine::TakeOver::kEverything);
+                   },
+                   [&] { engine::call_delegate(read_request(invocation), cni::Command::kGc); }});
 }
 
 void status(const cni::Invocation& invocation) {

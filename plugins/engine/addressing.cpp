@@ -1,9 +1,12 @@
 #include "plugins/engine/addressing.hpp"
 
+#include <memory>
+
 #include "base/error.hpp"
 #include "ipam/reservations.hpp"
 #include "netlink/route.hpp"
 #include "plugins/cni/delegate.hpp"
+#include "plugins/engine/reference_leases.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -53,6 +56,19 @@ nlohmann::json run_delegate(const AttachmentRequest& request, cni::Command comma
   return cni::run_plugin(executable, delegate_call(request, command), request.invocation->config);
 }
 
+/// Asked for every candidate, not read once: the reference's containers end one after the other, and their files with them.
+std::function<std::optional<std::string>(const IpAddress&)> reference_holder(
+    const AttachmentRequest& request) {
+  auto found = ReferenceLeases::open(request.addressing.data_directory, request.key.network);
+  if (!found) return {};
+  const auto leases = std::make_shared<ReferenceLeases>(std::move(*found));
+  return [leases](const IpAddress& address) -> std::optional<std::string> {
+    const auto lease = leases->find(address);
+    if (!lease) return std::nullopt;
+    return describe(*leases, *lease);
+  };
+}
+
 }  // namespace
 
 ipam::PoolConfig resolve_pool(Host& host, const AttachmentRequest& request) {
@@ -90,6 +106,7 @@ ipam::AllocationRequest allocation_request(Host& host, const AttachmentRequest& 
   allocation.owner = request.key;
   allocation.wanted = request.addressing.wanted;
   allocation.now_boot_nanoseconds = boot_nanoseconds();
+  allocation.held_elsewhere = reference_holder(request);
   ipam::Store* durable = host.durable_if_present();
   if (durable == nullptr) return allocation;
   durable->read([&](const ipam::Transaction& store) {

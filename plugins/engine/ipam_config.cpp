@@ -12,11 +12,11 @@
 #include "plugins/cni/config_reader.hpp"
 #include "plugins/cni/delegate.hpp"
 #include "plugins/cni/version.hpp"
+#include "plugins/engine/reference_leases.hpp"
 
 namespace netctl::engine {
 namespace {
 
-constexpr const char* kDefaultDataDirectory = "/var/lib/cni/networks";
 constexpr const char* kPoolType = "host-local";
 
 ipam::RangeSpec read_range(const cni::ConfigReader& reader) {
@@ -139,7 +139,8 @@ AddressingSpec read_addressing(const cni::Invocation& invocation, const cni::Run
     return spec;
   }
   spec.kind = Addressing::kPool;
-  spec.data_directory = ipam->text("dataDir").value_or(kDefaultDataDirectory);
+  spec.data_directory = ipam->text("dataDir").value_or("");
+  if (spec.data_directory.empty()) spec.data_directory = ReferenceLeases::kDefaultDirectory;
   spec.sets = read_sets(*ipam, runtime);
   reject_two_of_a_family(spec, invocation);
   spec.routes = read_routes(*ipam);

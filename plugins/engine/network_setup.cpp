@@ -19,6 +19,7 @@ constexpr const char* kBridgeIndex = "bridgeIndex";
 constexpr const char* kBridgeMac = "bridgeMac";
 constexpr const char* kGateways = "gateways";
 constexpr const char* kSysctls = "sysctls";
+constexpr const char* kAddedGateways = "addedGateways";
 constexpr const char* kLeaving = "leaving";
 constexpr const char* kLocalhostPublish = "localhostPublish";
 
@@ -133,7 +134,8 @@ netlink::Link adopt_bridge(const netlink::Link& bridge, const NetworkPlan& plan,
 
 /// One IPv4 address a bridge, as the reference has it; IPv6 addresses may stand side by side unless they overlap.
 void ensure_gateway(Host& host, const netlink::Link& bridge, const IpPrefix& gateway, const NetworkPlan& plan,
-                    const std::vector<std::string>& own) {
+                    ipam::NetworkRecord& record) {
+  const std::vector<std::string> own = recorded_gateways(record);
   for (const IpPrefix& present : netlink::list_addresses(host.route(), bridge.index)) {
     if (present == gateway) return;
     const bool same_family = present.address.family() == gateway.address.family();
@@ -148,8 +150,12 @@ void ensure_gateway(Host& host, const netlink::Link& bridge, const IpPrefix& gat
     }
     host.route().transact(netlink::delete_address(bridge.index, present));
   }
+  note_added_gateway(record, gateway.to_string());
+  save(host, record);
   host.route().transact(netlink::add_address(bridge.index, gateway, netlink::DuplicateDetection::kOff));
 }
+
+constexpr const char* kRedirects = "ipv4/conf/all/accept_redirects";
 
 /// Remembers what stands there before the first change, so that the last DEL can put it back whatever happens in between.
 void apply_sysctls(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& record) {
@@ -158,6 +164,9 @@ void apply_sysctls(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& rec
     const std::optional<std::string> before = netlink::read_sysctl(path);
     if (!before || *before == value) continue;
     record.sysctls_before.emplace(path, *before);
+    // The kernel switches this with it, in both directions (net/ipv4/devinet.c, inet_forward_change).
+    const auto redirects = path == kForwarding ? netlink::read_sysctl(kRedirects) : std::nullopt;
+    if (redirects) record.sysctls_before.emplace(kRedirects, *redirects);
     wanted.emplace_back(path, value);
   }
   save(host, record);
@@ -175,89 +184,10 @@ void set_up_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& rec
     host.route().transact(netlink::set_promiscuous(bridge.index, true));
   for (const std::string& text : recorded_gateways(record)) {
     const auto gateway = IpPrefix::parse(text);
-    if (gateway) ensure_gateway(host, bridge, *gateway, plan, recorded_gateways(record));
+    if (gateway) ensure_gateway(host, bridge, *gateway, plan, record);
   }
   record.extra[kBridgeIndex] = bridge.index;
   record.extra[kBridgeMac] = bridge.mac ? bridge.mac->to_string() : "";
-}
-
-/// Another network on the same bridge inherits the duty to remove it; the last one removes it.
-bool hand_bridge_over(Host& host, const ipam::NetworkRecord& leaving) {
-  bool handed = false;
-  host.live().write([&](ipam::Transaction& store) {
-    for (ipam::NetworkRecord other : store.list_networks()) {
-      if (other.name == leaving.name || other.bridge != leaving.bridge || handed) continue;
-      other.bridge_created = true;
-      store.put_network(other);
-      handed = true;
-    }
-  });
-  return handed;
-}
-
-void remove_bridge(Host& host, const ipam::NetworkRecord& record) {
-  if (record.bridge.empty() || !record.bridge_created || hand_bridge_over(host, record)) return;
-  const auto bridge = netlink::find_link(host.route(), record.bridge);
-  if (bridge && bridge->kind == "bridge") host.route().transact(netlink::delete_link(bridge->index));
-}
-
-/// Of the networks that stay: those that have rules at all.
-std::vector<iptables::NetworkPolicy> other_policies(Host& host, const std::string& leaving) {
-  std::vector<iptables::NetworkPolicy> policies;
-  host.live().read([&](const ipam::Transaction& store) {
-    for (const ipam::NetworkRecord& other : store.list_networks()) {
-      const iptables::NetworkPolicy policy = policy_from_json(other.policy);
-      if (other.name != leaving && !policy.is_empty()) policies.push_back(with_link_mates(store, policy));
-    }
-  });
-  return policies;
-}
-
-void remove_policy(Host& host, const ipam::NetworkRecord& record) {
-  iptables::NetworkPolicy policy = policy_from_json(record.policy);
-  if (policy.is_empty()) return;
-  const HeldLock lock = host.live().lock_table(LockMode::kExclusive);
-  iptables::PolicyTable table(host.netfilter());
-  const std::vector<iptables::NetworkPolicy> others = other_policies(host, record.name);
-  const auto mate = std::find_if(others.begin(), others.end(), [&policy](const auto& other) {
-    return !policy.link.empty() && other.link == policy.link;
-  });
-  if (mate != others.end()) policy.link.clear();  // the elements of the link are theirs, too
-  table.remove_network(policy);
-  if (mate != others.end()) table.install(*mate);
-  if (others.empty()) table.remove_table();
-}
-
-bool concerns_bridge(const std::string& sysctl, const ipam::NetworkRecord& record) {
-  return sysctl.find("/conf/" + record.bridge + "/") != std::string::npos;
-}
-
-/// What the bridge itself sent (group membership reports, answers of the host) must not outlive it.
-void forget_flows_of_gateways(Host& host, const ipam::NetworkRecord& record) {
-  if (!record.policy.is_object() || policy_from_json(record.policy).is_empty()) return;
-  for (const std::string& text : recorded_gateways(record)) {
-    if (const auto gateway = IpPrefix::parse(text)) forget_flows_of(host, gateway->address);
-  }
-}
-
-/// Puts a value back only while it is still the one that was set. What other networks still need passes into their care.
-void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leaving) {
-  std::vector<ipam::NetworkRecord> others = store.list_networks();
-  others.erase(std::remove_if(others.begin(), others.end(),
-                              [&](const ipam::NetworkRecord& other) { return other.name == leaving.name; }),
-               others.end());
-  for (const auto& [path, before] : leaving.sysctls_before) {
-    const auto heir =
-        std::find_if(others.begin(), others.end(), [&, &sysctl = path](const ipam::NetworkRecord& other) {
-          return !concerns_bridge(sysctl, leaving) || other.bridge == leaving.bridge;
-        });
-    if (heir != others.end()) {
-      heir->sysctls_before.emplace(path, before);
-      store.put_network(*heir);
-    } else if (netlink::read_sysctl(path).value_or(before) != before) {
-      netlink::write_sysctl(path, before);
-    }
-  }
 }
 
 }  // namespace
@@ -265,6 +195,18 @@ void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leavin
 std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record) {
   return record.extra.value(kBridgeIndex, 0U);
 }
+
+std::vector<std::string> added_gateways(const ipam::NetworkRecord& record) {
+  return record.extra.value(kAddedGateways, std::vector<std::string>{});
+}
+
+void note_added_gateway(ipam::NetworkRecord& record, const std::string& gateway) {
+  std::vector<std::string> added = added_gateways(record);
+  add_missing(added, {gateway});
+  record.extra[kAddedGateways] = added;
+}
+
+void mark_leaving(ipam::NetworkRecord& record) { record.extra[kLeaving] = true; }
 
 bool is_leaving(const ipam::NetworkRecord& record) { return record.extra.value(kLeaving, false); }
 
@@ -330,28 +272,6 @@ ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan) {
   save(host, record);
   log_info("network=" + plan.name + " bridge=" + plan.bridge + " set up");
   return record;
-}
-
-void tear_down_network(Host& host, const std::string& network) {
-  std::optional<ipam::NetworkRecord> record;
-  host.live().write([&](ipam::Transaction& store) {
-    if (store.has_attachments(network)) return;
-    record = store.find_network(network);
-    if (!record) return;
-    ipam::NetworkRecord leaving = *record;
-    leaving.extra[kLeaving] = true;
-    store.put_network(leaving);
-  });
-  if (!record) return;
-  remove_policy(host, *record);
-  remove_bridge(host, *record);
-  forget_flows_of_gateways(host, *record);
-  host.live().write([&](ipam::Transaction& store) {
-    // Inside the transaction: a network that is set up meanwhile is seen here, or sees the value that is put back.
-    if (const auto latest = store.find_network(network)) restore_sysctls(store, *latest);
-    store.erase_network(network);
-  });
-  log_info("network=" + network + " removed with its last attachment");
 }
 
 }  // namespace netctl::engine

@@ -10,6 +10,9 @@
 
 namespace netctl::engine {
 
+/// When this is switched, the kernel switches other sysctls with it.
+inline constexpr const char* kForwarding = "ipv4/ip_forward";
+
 /// Idempotent. The record is written first, so that a crash leaves nothing that gc does not know of. Returns the record.
 ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan);
 
@@ -29,6 +32,10 @@ void tear_down_network(Host& host, const std::string& network);
 
 /// Interface index of the bridge that the record's settings were applied to; 0 while they are being applied.
 [[nodiscard]] std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record);
+/// Those of the gateways that the bridge did not have before this network.
+[[nodiscard]] std::vector<std::string> added_gateways(const ipam::NetworkRecord& record);
+void note_added_gateway(ipam::NetworkRecord& record, const std::string& gateway);
+void mark_leaving(ipam::NetworkRecord& record);
 /// Its last attachment is gone and it is being removed, or was when its process died.
 [[nodiscard]] bool is_leaving(const ipam::NetworkRecord& record);
 /// What the main plugin's configuration says of published ports on 127.0.0.1; a chained plugin goes by it.

@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstring>
 #include <memory>
+#include <sstream>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -112,8 +113,10 @@ Listener find_holder(const std::string& inode) {
     std::from_chars(pid.data(), pid.data() + pid.size(), listener.pid);
     listener.name = read_file("/proc/" + pid + "/comm");
     if (!listener.name.empty()) listener.name.pop_back();
-    listener.command_line = read_file("/proc/" + pid + "/cmdline");
-    for (char& letter : listener.command_line) letter = letter == '\0' ? ' ' : letter;
+    std::istringstream arguments(read_file("/proc/" + pid + "/cmdline"));
+    for (std::string argument; std::getline(arguments, argument, '\0');) {
+      listener.arguments.push_back(std::move(argument));
+    }
     return listener;
   }
   return {};

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ipam/records.hpp"
 
@@ -11,7 +12,7 @@ namespace netctl::engine {
 struct Listener {
   int pid = 0;  ///< 0: not found (a process of another pid namespace)
   std::string name;
-  std::string command_line;  ///< arguments joined by spaces
+  std::vector<std::string> arguments;  ///< its command line
 };
 
 /// Whether a socket in the calling thread's network namespace has one of the record's host ports: asked of the kernel by

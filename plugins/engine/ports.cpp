@@ -42,10 +42,17 @@ void choose_host_port(const ipam::Transaction& store, ipam::PortRecord& port) {
   }
 }
 
-/// The runtime itself may hold the port open for this very container, so that nobody else takes it (conmon does).
+/// The runtime's monitor may hold the port open for this very container, so that nobody else takes it: podman's and
+/// CRI-O's conmon, which has the id as an argument of its own.
+bool is_monitor_of(const Listener& listener, const std::string& container_id) {
+  const auto& arguments = listener.arguments;
+  return listener.name == "conmon" &&
+         std::find(arguments.begin(), arguments.end(), container_id) != arguments.end();
+}
+
 void reject_listener(const ipam::PortRecord& port, const ipam::AttachmentKey& key) {
   const std::optional<Listener> listener = find_listener(port);
-  if (!listener || listener->command_line.find(key.container_id) != std::string::npos) return;
+  if (!listener || is_monitor_of(*listener, key.container_id)) return;
   const std::string who = listener->pid == 0
                               ? "another process of the host"
                               : listener->name + " (pid " + std::to_string(listener->pid) + ")";

@@ -1,14 +1,18 @@
 #include "plugins/engine/reserve.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 
 #include "base/error.hpp"
+#include "ipam/neighbours.hpp"
 #include "plugins/engine/addressing.hpp"
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/gc.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/liveness.hpp"
+#include "plugins/engine/log.hpp"
 #include "plugins/engine/ports.hpp"
 #include "plugins/engine/sharing.hpp"
 
@@ -77,10 +81,33 @@ void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request
   store.put_attachment(record);
 }
 
+constexpr std::size_t kNeighbours = 2;
+
+/// Two system calls say of most attachments that they live; only the others are worth a proof.
+bool may_be_dead(Host& host, const ipam::AttachmentRecord& record) {
+  if (!record.host_ifname.empty()) return !host.route().find_link_index(record.host_ifname);
+  return !record.netns_path.empty() && ::access(record.netns_path.c_str(), F_OK) != 0;
+}
+
+/// Containers that ended without a DEL must not wait for a full pool or for `netctl gc`.
+void reclaim_dead(Host& host, const std::vector<ipam::AttachmentRecord>& neighbours) {
+  for (const ipam::AttachmentRecord& neighbour : neighbours) {
+    if (!may_be_dead(host, neighbour)) continue;
+    try {
+      if (reclaim_if_dead(host, neighbour.key)) {
+        log_info("network=" + neighbour.key.network + " container=" + neighbour.key.container_id +
+                 " was gone without a DEL and is collected");
+      }
+    } catch (const Error& error) {
+      log_warning("could not collect a dead attachment: " + error.message());  // gc will say it again
+    }
+  }
+}
+
 enum class Outcome { kReserved, kUndoOldFirst };
 
-Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& wishes,
-                    Reservation& reserved) {
+Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& wishes, Reservation& reserved,
+                    std::vector<ipam::AttachmentRecord>& neighbours) {
   ipam::AttachmentRecord& record = reserved.record;
   Outcome outcome = Outcome::kReserved;
   host.live().write([&](ipam::Transaction& store) {
@@ -99,6 +126,7 @@ Outcome try_reserve(Host& host, const AttachmentRequest& request, const Wishes& 
     }
     fill(host, store, request, wishes, next);
     reserved.network = store.find_network(request.key.network);
+    neighbours = ipam::next_attachments(store, request.key, kNeighbours);
     record = std::move(next);
   });
   return outcome;
@@ -153,7 +181,11 @@ Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     Reservation reserved{new_record(request, netns_cookie), std::nullopt};
     try {
-      if (try_reserve(host, request, wishes, reserved) == Outcome::kReserved) return reserved;
+      std::vector<ipam::AttachmentRecord> neighbours;
+      if (try_reserve(host, request, wishes, reserved, neighbours) == Outcome::kReserved) {
+        reclaim_dead(host, neighbours);
+        return reserved;
+      }
       detach(host, request.key, std::nullopt);
     } catch (const PortHeld& held) {
       if (!reclaim_if_dead(host, held.holder())) throw;

@@ -2,10 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "base/error.hpp"
 #include "ipam/reservations.hpp"
 #include "plugins/engine/addressing.hpp"
 #include "plugins/engine/gc.hpp"
+#include "plugins/engine/reference_leases.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -36,6 +40,24 @@ void require_netfilter() {
   if (::geteuid() != 0) not_available("the network can only be changed by root (CAP_NET_ADMIN); run as root");
 }
 
+/// Addresses of the pool that only a lease file of the reference's host-local holds.
+std::uint64_t leased_by_reference(const ipam::Transaction& store, const AttachmentRequest& request,
+                                  const ipam::PoolConfig& pool) {
+  const auto leases = ReferenceLeases::open(request.addressing.data_directory, request.key.network);
+  if (!leases) return 0;
+  std::uint64_t count = 0;
+  for (const ReferenceLease& lease : leases->list()) {
+    const bool inside = std::any_of(pool.sets.begin(), pool.sets.end(), [&lease](const ipam::RangeSet& set) {
+      return std::any_of(set.begin(), set.end(), [&lease](const ipam::Range& range) {
+        return range.subnet.contains(lease.address) && lease.address >= range.first &&
+               lease.address <= range.last;
+      });
+    });
+    if (inside && !ipam::find_holder(store, pool.id, lease.address)) ++count;
+  }
+  return count;
+}
+
 /// Without creating anything: a store that is not there yet has every address free.
 void require_free_address(const AttachmentRequest& request) {
   if (request.addressing.kind != Addressing::kPool || request.addressing.sets.empty()) return;
@@ -52,7 +74,10 @@ void require_free_address(const AttachmentRequest& request) {
     for (const ipam::RangeSpec& range : set) pool.sets.back().push_back(ipam::resolve_range(range));
   }
   ipam::Utilisation use;
-  store->read([&](const ipam::Transaction& transaction) { use = ipam::utilisation(transaction, pool); });
+  store->read([&](const ipam::Transaction& transaction) {
+    use = ipam::utilisation(transaction, pool);
+    use.leased += leased_by_reference(transaction, request, pool);
+  });
   if (use.leased < use.size) return;
   not_available("no IP addresses are left in the pool of network " + request.key.network +
                 "; remove containers, run `netctl gc`, or widen the range");
@@ -76,6 +101,22 @@ void gc(const cni::Invocation& invocation) {
   std::string all;
   for (const std::string& problem : report.problems) all += (all.empty() ? "" : "; ") + problem;
   throw Error(ErrorCode::kKernel, "not everything could be collected: " + all + "; try again", all);
+}
+
+void run_all(std::initializer_list<std::function<void()>> steps) {
+  std::vector<Error> errors;
+  for (const auto& step : steps) {
+    try {
+      step();
+    } catch (const Error& error) {
+      errors.push_back(error);
+    }
+  }
+  if (errors.empty()) return;
+  if (errors.size() == 1) throw errors.front();
+  std::string all;
+  for (const Error& error : errors) all += (all.empty() ? "" : "; ") + error.message();
+  throw Error(ErrorCode::kKernel, all, errors.front().details());
 }
 
 void status(const AttachmentRequest& request) {

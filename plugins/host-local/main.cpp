@@ -6,6 +6,7 @@
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/ipam_config.hpp"
 #include "plugins/engine/lease.hpp"
+#include "plugins/engine/takeover.hpp"
 #include "plugins/engine/verbs.hpp"
 
 namespace netctl::host_local {
@@ -41,17 +42,25 @@ cni::Result add(const cni::Invocation& invocation) {
 
 void del(const cni::Invocation& invocation) {
   engine::Host host = engine::Host::open();
-  engine::detach_part(host, {invocation.network, invocation.container_id, invocation.ifname}, kPart);
+  const ipam::AttachmentKey key{invocation.network, invocation.container_id, invocation.ifname};
+  engine::detach_part(host, key, kPart);
+  engine::take_over_del(host, invocation, engine::TakeOver::kLease);
   (void)read_request(invocation);  // a configuration that cannot be read is reported, after the work is done
 }
 
 void check(const cni::Invocation& invocation) {
   const engine::AttachmentRequest request = read_request(invocation);
   engine::Host host = engine::Host::open();
-  engine::check(host, request.key, kPart, std::nullopt);
+  engine::check_or_explain(invocation, [&] { engine::check(host, request.key, kPart, std::nullopt); });
 }
 
-void gc(const cni::Invocation& invocation) { engine::gc(invocation); }
+void gc(const cni::Invocation& invocation) {
+  engine::run_all({[&] { engine::gc(invocation); },
+                   [&] {
+                     engine::Host host = engine::Host::open();
+                     engine::take_over_gc(host, invocation, engine::TakeOver::kLease);
+                   }});
+}
 
 void status(const cni::Invocation& invocation) { engine::status(read_request(invocation)); }
 

@@ -6,6 +6,7 @@
 #include "plugins/engine/check.hpp"
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/ports.hpp"
+#include "plugins/engine/takeover.hpp"
 #include "plugins/engine/verbs.hpp"
 #include "plugins/portmap/portmap_config.hpp"
 
@@ -29,8 +30,9 @@ cni::Result add(const cni::Invocation& invocation) {
 
 void del(const cni::Invocation& invocation) {
   engine::Host host = engine::Host::open();
-  engine::detach_part(host, {invocation.network, invocation.container_id, invocation.ifname},
-                      engine::kPublishPart);
+  const ipam::AttachmentKey key{invocation.network, invocation.container_id, invocation.ifname};
+  engine::detach_part(host, key, engine::kPublishPart);
+  engine::take_over_del(host, invocation, engine::TakeOver::kPorts);
   (void)read_request(invocation);  // a configuration that cannot be read is reported, after the work is done
 }
 
@@ -38,10 +40,17 @@ void check(const cni::Invocation& invocation) {
   const engine::PublishRequest request = read_request(invocation);
   if (request.ports.empty()) return;
   engine::Host host = engine::Host::open();
-  engine::check(host, request.key, engine::kPublishPart, std::nullopt);
+  engine::check_or_explain(invocation,
+                           [&] { engine::check(host, request.key, engine::kPublishPart, std::nullopt); });
 }
 
-void gc(const cni::Invocation& invocation) { engine::gc(invocation); }
+void gc(const cni::Invocation& invocation) {
+  engine::run_all({[&] { engine::gc(invocation); },
+                   [&] {
+                     engine::Host host = engine::Host::open();
+                     engine::take_over_gc(host, invocation, engine::TakeOver::kPorts);
+                   }});
+}
 
 void status(const cni::Invocation& invocation) {
   (void)read_request(invocation);

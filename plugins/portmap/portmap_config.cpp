@@ -16,6 +16,8 @@ void refuse(const cni::ConfigReader& config, const char* key, const char* instea
               key);
 }
 
+constexpr const char* kMarkChainOfKubeProxy = "KUBE-MARK-MASQ";
+
 void check_types_and_refuse(const cni::ConfigReader& config) {
   const std::string backend = config.text("backend").value_or("");
   if (!backend.empty() && backend != "iptables" && backend != "nftables") {
@@ -27,10 +29,14 @@ void check_types_and_refuse(const cni::ConfigReader& config) {
   if (mark_bit && mark_chain) {
     config.complain("externalSetMarkChain", "cannot be combined with markMasqBit; leave one out");
   }
-  if (mark_bit) refuse(config, "markMasqBit", "no packet mark is used, leave the key out");
-  if (mark_chain && !mark_chain->empty())
-    refuse(config, "externalSetMarkChain", "no packet mark is used, leave the key out");
-  if (config.boolean("masqAll").value_or(false))
+  // Which bit the reference marks the packets with that it masquerades later, or that kube-proxy does for it. Here they are
+  // masqueraded without a mark: the outcome is the same, and the bit stays free for everybody.
+  if (mark_chain && !mark_chain->empty() && *mark_chain != kMarkChainOfKubeProxy) {
+    refuse(
+        config, "externalSetMarkChain",
+        "packets are masqueraded without a mark, which does what KUBE-MARK-MASQ is for and no other chain");
+  }
+  if (config.boolean("masqAll").value_or(false) && config.boolean("snat").value_or(true))
     refuse(config, "masqAll", "leave it out, the client's address is kept");
   for (const char* key : {"conditionsV4", "conditionsV6"}) {
     if (!config.texts(key).empty()) refuse(config, key, "put such rules into the chain user-prerouting");

@@ -60,6 +60,21 @@ TEST_F(ForwardingTest, StaysOnWhereItWasOn) {
   EXPECT_EQ(sysctl(kForward), "1");
 }
 
+TEST_F(ForwardingTest, TakesWhatTheKernelSwitchesWithItBackToo) {
+  // The kernel switches this off when forwarding goes on, and on when it goes off, whatever it was.
+  constexpr const char* kRedirects = "ipv4/conf/all/accept_redirects";
+  for (const char* before : {"0", "1"}) {
+    netlink::write_sysctl(kRedirects, before);
+    add(blue());
+    add(red());
+    EXPECT_EQ(sysctl(kRedirects), "0");
+    del(blue());
+    del(red());
+    EXPECT_EQ(sysctl(kForward), "0");
+    EXPECT_EQ(sysctl(kRedirects), before);
+  }
+}
+
 TEST_F(ForwardingTest, IsSwitchedOnForTheFamiliesInUseAlone) {
   add(blue());
   EXPECT_EQ(sysctl(kForward6), "0");

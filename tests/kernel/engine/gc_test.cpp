@@ -56,6 +56,24 @@ TEST_F(GarbageTest, IsADeadContainerButNotALivingOne) {
   check(engine(), living.key, "bridge", std::nullopt);
 }
 
+TEST_F(GarbageTest, IsFoundByTheNextAddOnTheNetwork) {
+  Box first_box, second_box;
+  const Box next_box, elsewhere;
+  const AttachmentRequest first = publishing("c1", first_box, 8080);
+  const AttachmentRequest second = publishing("c2", second_box, 8081);
+  add(first);
+  add(second);
+  kill(first_box, first);
+  kill(second_box, second);
+  AttachmentRequest other = wanted("c9", elsewhere, "red");
+  other.addressing.sets = {{{sample::prefix("10.78.0.0/24"), {}, {}, {}}}};
+  add(other);
+  EXPECT_TRUE(record_of(first) && record_of(second));  // another network's business
+  add(wanted("c3", next_box));
+  EXPECT_FALSE(record_of(first) || record_of(second));
+  EXPECT_THAT(published(), IsEmpty());
+}
+
 TEST_F(GarbageTest, IsTheNetworkWithItsLastDeadContainer) {
   const std::string before = snapshot();
   Box box;

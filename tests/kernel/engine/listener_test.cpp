@@ -37,7 +37,7 @@ UniqueFd open_port(int type, const char* address, std::uint16_t port) {
 /// Another process that holds the descriptor open, with `argument` on its command line, until the value goes.
 class Holder {
  public:
-  Holder(const UniqueFd& held, const std::string& argument) {
+  Holder(const UniqueFd& held, const std::string& argument, const std::string& program = "sh") {
     std::array<int, 2> ends{};
     EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
     stop_ = UniqueFd(ends[1]);
@@ -50,7 +50,7 @@ class Holder {
     std::string shell = "sh", option = "-c", script = "read -r line", name = "monitor", last = argument;
     const std::array<char*, 6> arguments{shell.data(), option.data(), script.data(),
                                          name.data(),  last.data(),   nullptr};
-    EXPECT_EQ(::posix_spawnp(&pid_, "sh", &actions, nullptr, arguments.data(), environ), 0);
+    EXPECT_EQ(::posix_spawnp(&pid_, program.c_str(), &actions, nullptr, arguments.data(), environ), 0);
     ::posix_spawn_file_actions_destroy(&actions);
   }
   Holder(const Holder&) = delete;
@@ -128,12 +128,32 @@ TEST_F(ListenerTest, IsPassedOverWhereAPortIsChosen) {
 
 TEST_F(ListenerTest, IsAcceptedWhenItIsTheContainersOwnMonitor) {
   UniqueFd listener = open_port(SOCK_STREAM, "0.0.0.0", 8080);
-  const Holder monitor(listener, "--cid=c0ffee0123456789");
+  const cni::test::TemporaryFolder folder;
+  const std::string conmon = folder.path() + "/conmon";  // the kernel names a process after the file
+  ASSERT_EQ(::symlink("/bin/sh", conmon.c_str()), 0);
+  const Holder monitor(listener, "c0ffee0123456789", conmon);
   listener.reset();
   EXPECT_THAT(refusal(publishing(8080, "deadbeef")).message(),
               HasSubstr("(pid " + std::to_string(monitor.pid()) + ")"));
   add(publishing(8080));
   EXPECT_THAT(published(), ElementsAre("8080/tcp to 10.77.0.2:80"));
+}
+
+TEST_F(ListenerTest, IsNoMonitorBecauseItsCommandLineHoldsTheId) {
+  UniqueFd listener = open_port(SOCK_STREAM, "0.0.0.0", 8080);
+  const Holder server(listener, "c0ffee0123456789");
+  listener.reset();
+  EXPECT_EQ(refusal(publishing(8080)).code(), ErrorCode::kPortTaken);
+}
+
+TEST_F(ListenerTest, IsNotTheMonitorOfAContainerWhoseIdIsABeginning) {
+  UniqueFd listener = open_port(SOCK_STREAM, "0.0.0.0", 8080);
+  const cni::test::TemporaryFolder folder;
+  const std::string conmon = folder.path() + "/conmon";
+  ASSERT_EQ(::symlink("/bin/sh", conmon.c_str()), 0);
+  const Holder monitor(listener, "c0ffee0123456789", conmon);
+  listener.reset();
+  EXPECT_EQ(refusal(publishing(8080, "c0ffee")).code(), ErrorCode::kPortTaken);
 }
 
 TEST_F(ListenerTest, IsDescribedAsFarAsItIsKnown) {
@@ -146,7 +166,7 @@ TEST_F(ListenerTest, IsDescribedAsFarAsItIsKnown) {
   ASSERT_TRUE(listener);
   EXPECT_EQ(listener->pid, holder.pid());
   EXPECT_EQ(listener->name, "sh");
-  EXPECT_THAT(listener->command_line, HasSubstr("sh -c read -r line monitor of-the-test"));
+  EXPECT_THAT(listener->arguments, ElementsAre("sh", "-c", "read -r line", "monitor", "of-the-test"));
   port.protocol = 17;
   EXPECT_FALSE(find_listener(port));
 }

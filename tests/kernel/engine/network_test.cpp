@@ -111,6 +111,7 @@ TEST_F(NetworkTest, LeavesABridgeInPlaceThatItAdopted) {
   del(wanted("c1", one));
   del(wanted("c2", other));
   EXPECT_TRUE(link("br-blue"));
+  EXPECT_THAT(host_addresses("br-blue"), ElementsAre());  // the gateway was this network's
   EXPECT_FALSE(network_record("blue"));
 }
 

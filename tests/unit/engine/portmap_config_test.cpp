@@ -56,9 +56,14 @@ TEST(PortmapConfig, ReadsTheMappings) {
 TEST(PortmapConfig, AcceptsKeysThatChangeNothing) {
   for (const char* config : {R"({"backend": "nftables"})", R"({"backend": "iptables"})", R"({"backend": ""})",
                              R"({"masqAll": false})", R"({"conditionsV4": [], "conditionsV6": null})",
-                             R"({"externalSetMarkChain": ""})", R"({"unknown": 5})"}) {
+                             R"({"externalSetMarkChain": ""})", R"({"unknown": 5})", R"({"markMasqBit": 0})",
+                             R"({"markMasqBit": 31})", R"({"externalSetMarkChain": "KUBE-MARK-MASQ"})"}) {
     EXPECT_TRUE(read(config).masquerade_local) << config;
   }
+}
+
+TEST(PortmapConfig, WithoutSourceTranslationThereIsNothingToWiden) {
+  EXPECT_FALSE(read(R"({"masqAll": true, "snat": false})").masquerade_local);
 }
 
 TEST(PortmapConfig, FindsTheAddressesOfTheContainersInterface) {
@@ -108,11 +113,9 @@ TEST(PortmapConfig, NamesTheKeyWithAWrongValue) {
       {R"({"markMasqBit": "13"})", "markMasqBit: ", ErrorCode::kInvalidConfig},
       {R"({"markMasqBit": 32})", "markMasqBit: ", ErrorCode::kInvalidConfig},
       {R"({"markMasqBit": -1})", "markMasqBit: ", ErrorCode::kInvalidConfig},
-      {R"({"markMasqBit": 13})", "the key markMasqBit with value 13", ErrorCode::kUnsupportedField},
-      {R"({"markMasqBit": 0})", "the key markMasqBit with value 0", ErrorCode::kUnsupportedField},
       {R"({"externalSetMarkChain": 5})", "externalSetMarkChain: ", ErrorCode::kInvalidConfig},
-      {R"({"externalSetMarkChain": "KUBE-MARK-MASQ"})",
-       "the key externalSetMarkChain with value \"KUBE-MARK-MASQ\"", ErrorCode::kUnsupportedField},
+      {R"({"externalSetMarkChain": "MY-MARKS"})", "the key externalSetMarkChain with value \"MY-MARKS\"",
+       ErrorCode::kUnsupportedField},
       {R"({"externalSetMarkChain": "KUBE-MARK-MASQ", "markMasqBit": 13})",
        "externalSetMarkChain: cannot be combined with markMasqBit", ErrorCode::kInvalidConfig},
       {R"({"conditionsV4": "-s 10.0.0.1"})", "conditionsV4: ", ErrorCode::kInvalidConfig},
