@@ -22,8 +22,6 @@ class AddressTest : public BridgeTest {
     }
     return {};
   }
-
-  std::uint32_t index_ = 0;
 };
 
 TEST_F(AddressTest, IsAddedWithItsBroadcast) {

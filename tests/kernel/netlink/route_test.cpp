@@ -37,8 +37,6 @@ class RouteTest : public BridgeTest {
     const auto routes = ip_json({family, "-d", "route", "show", destination, "table", table});
     return routes.size() == 1 ? routes.at(0) : nlohmann::json(routes);
   }
-
-  std::uint32_t index_ = 0;
 };
 
 TEST_F(RouteTest, ThroughAGatewayIsAdded) {
