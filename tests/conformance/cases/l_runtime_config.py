@@ -204,7 +204,7 @@ def aliases(world, value):
 
 
 @case("R11.portmap-keys", "portmap: {} has its meaning or is refused with code 2", "reference", needs=("portmap",), values={
-    key: (key, value) for key, value in (("markMasqBit", 5), ("masqAll", True), ("conditionsV4", ["-s", "192.0.2.0/24"]),
+    key: (key, value) for key, value in (("masqAll", True), ("conditionsV4", ["-s", "192.0.2.0/24"]),
                                          ("externalSetMarkChain", "CNI-TEST-MARK"))})
 def portmap_keys(world, value):
     key, wanted = value
@@ -218,6 +218,17 @@ def portmap_keys(world, value):
     else:
         error = error_of(outcome, UNSUPPORTED)
         assert key in error["msg"], error
+
+
+@case("R11.no-mark-bit", "portmap: markMasqBit {} is the number of no bit: refused, and nothing is published", "reference",
+      needs=("portmap",), values={"too-high": 32, "negative": -1, "text": "five"})
+def no_mark_bit(world, value):
+    mapping = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+    config = world.config("portmap", **MAPPED, markMasqBit=value, runtimeConfig=mapping)
+    world.prepare("portmap")
+    before = json.dumps(snapshot.capture(only=("nft",)))
+    error_of(world.call("portmap", "ADD", config))
+    assert json.dumps(snapshot.capture(only=("nft",))) == before, "refused, and yet there are rules"
 
 
 @case("R11.unknown-backend", "{} that nobody knows is refused", "reference", values={
