@@ -1,8 +1,8 @@
 #pragma once
 // Packet policy as intent. This folder does the job that operators call "iptables"; the mechanism is nf_tables through
 // libnftnl. The iptables binary is never called from here, and what is told here goes into one table, which is ours alone
-// (forward_accept.hpp and foreign_rules.hpp are about others' tables). Everything a container needs is an element of a set or map, so that its cost
-// does not depend on how many containers there are, and DEL needs no rule handles.
+// (forward_accept.hpp and foreign_rules.hpp are about others' tables). Everything a container needs is an element of a
+// set or map, so that its cost does not depend on how many containers there are, and DEL needs no rule handles.
 
 #include <cstdint>
 #include <optional>
