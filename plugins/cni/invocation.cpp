@@ -99,15 +99,16 @@ void read_environment(Invocation& invocation, const Environment& environment, Ne
   invocation.args = Args::parse(variable(environment, "CNI_ARGS"));
 }
 
-nlohmann::json read_config(const Environment& environment, std::vector<std::string>* repeated = nullptr) {
-  const auto text = environment.read_stdin(kStdinLimitBytes);
+nlohmann::json read_config(const Environment& environment, std::string* as_written = nullptr) {
+  auto text = environment.read_stdin(kStdinLimitBytes);
   if (!text)
     throw Error(ErrorCode::kDecode, std::string(kStdinName) + " is larger than 8 MiB: make it smaller");
-  auto config = parse_json(*text, kStdinName, repeated);
+  auto config = parse_json(*text, kStdinName);
   if (!config.is_object()) {
     throw Error(ErrorCode::kDecode,
                 std::string(kStdinName) + " must be a JSON object, not " + config.type_name());
   }
+  if (as_written != nullptr) *as_written = std::move(*text);
   return config;
 }
 
@@ -248,7 +249,7 @@ void read_into(Invocation& invocation, Command command, const Environment& envir
     return;
   }
   read_environment(invocation, environment, netns_need);
-  invocation.config = read_config(environment, &invocation.repeated_keys);
+  invocation.config = read_config(environment, &invocation.config_text);
   const ConfigReader config(invocation.config, "");
   read_name(invocation, config);
   invocation.cni_version = version_of(config);

@@ -39,12 +39,12 @@ struct Invocation {
   Command command = Command::kVersion;
   std::string container_id, netns, ifname;  ///< as given; netns may be empty for DEL
   Args args;
-  std::vector<std::string> path;           ///< directories of CNI_PATH
-  nlohmann::json config;                   ///< the whole object from stdin
-  std::vector<std::string> repeated_keys;  ///< of stdin, as parse_json() names them
-  std::string cni_version;                 ///< of the configuration
-  std::string network;                     ///< `name`
-  std::string type;                        ///< `type`
+  std::vector<std::string> path;  ///< directories of CNI_PATH
+  nlohmann::json config;          ///< the whole object from stdin
+  std::string config_text;        ///< the same as it was written
+  std::string cni_version;        ///< of the configuration
+  std::string network;            ///< `name`
+  std::string type;               ///< `type`
   std::optional<Result> prev_result;
   std::string runtime;          ///< who calls, when a front end knows it
   bool netns_override = false;  ///< CNI_NETNS_OVERRIDE: the plugin's own namespace is allowed

@@ -65,20 +65,25 @@ class RepeatedKeys {
 
 }  // namespace
 
-nlohmann::json parse_json(std::string_view text, std::string_view what, std::vector<std::string>* repeated) {
+nlohmann::json parse_json(std::string_view text, std::string_view what) {
   if (is_too_deep(text)) {
     throw Error(ErrorCode::kDecode, std::string(what) + " is nested deeper than " +
                                         std::to_string(kJsonDepthLimit) + " levels: flatten it");
   }
   try {
-    if (repeated == nullptr) return nlohmann::json::parse(text);
-    return nlohmann::json::parse(text, RepeatedKeys(repeated));
+    return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& error) {
     throw Error(ErrorCode::kDecode,
                 std::string(what) + (text.empty() ? " is empty" : " is not valid JSON") +
                     ": it must be one JSON object",
                 reason_of(error));
   }
+}
+
+std::vector<std::string> find_repeated_keys(std::string_view text) {
+  std::vector<std::string> repeated;
+  [[maybe_unused]] const auto read = nlohmann::json::parse(text, RepeatedKeys(&repeated), false);
+  return repeated;
 }
 
 std::string to_text(const nlohmann::json& json, int indent) {

@@ -13,11 +13,13 @@ namespace netctl::cni {
 
 inline constexpr std::size_t kJsonDepthLimit = 64;
 
-/// Of two equal keys the last one counts; `repeated` (if not null) gets the places of such keys, as "args/cni/mac", lists
-/// left out. `what` names the text for the user ("the network configuration on stdin").
+/// Of two equal keys the last one counts. `what` names the text for the user ("the network configuration on stdin").
 /// Errors: kDecode when it is not one JSON document or nested deeper than kJsonDepthLimit.
-[[nodiscard]] nlohmann::json parse_json(std::string_view text, std::string_view what,
-                                        std::vector<std::string>* repeated = nullptr);
+[[nodiscard]] nlohmann::json parse_json(std::string_view text, std::string_view what);
+
+/// The places of keys that come twice in one object, as "args/cni/mac", lists left out. For text that parse_json() took; it
+/// is read once more, which is why only who cares asks.
+[[nodiscard]] std::vector<std::string> find_repeated_keys(std::string_view text);
 
 /// One line. Bytes that are not UTF-8 (a path may have them) become U+FFFD.
 [[nodiscard]] std::string to_text(const nlohmann::json& json, int indent = -1);

@@ -25,7 +25,7 @@ void check_value(const cni::ConfigReader& sysctls, const std::string& key, const
 }
 
 void refuse_repeated_sysctls(const cni::Invocation& invocation) {
-  for (const std::string& place : invocation.repeated_keys) {
+  for (const std::string& place : cni::find_repeated_keys(invocation.config_text)) {
     for (const std::string_view object : {"sysctl", "args/cni/sysctl"}) {
       const bool is_it = place == object;
       const bool is_inside = place.rfind(std::string(object) + "/", 0) == 0;

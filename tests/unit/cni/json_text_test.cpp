@@ -40,15 +40,13 @@ TEST(ParseJson, LimitsTheDepthAndNothingElse) {
   EXPECT_NO_THROW(static_cast<void>(parse_json(wide + "]", "text")));
 }
 
-TEST(ParseJson, NamesKeysThatComeTwice) {
-  std::vector<std::string> repeated;
-  (void)parse_json(
-      R"({"a": {"x": 1, "y": {"x": 1}, "x": 2}, "b": [{"a": 1}, {"a": 1, "a": 2}], "a": 3, "c": 1})", "text",
-      &repeated);
-  EXPECT_EQ(repeated, (std::vector<std::string>{"a/x", "b/a", "a"}));
-  repeated.clear();
-  (void)parse_json(R"([{"x": 1}, {"x": 1}, 5])", "text", &repeated);
-  EXPECT_TRUE(repeated.empty());
+TEST(RepeatedKeys, AreNamedByTheirPlace) {
+  EXPECT_EQ(
+      find_repeated_keys(
+          R"({"a": {"x": 1, "y": {"x": 1}, "x": 2}, "b": [{"a": 1}, {"a": 1, "a": 2}], "a": 3, "c": 1})"),
+      (std::vector<std::string>{"a/x", "b/a", "a"}));
+  EXPECT_TRUE(find_repeated_keys(R"([{"x": 1}, {"x": 1}, 5])").empty());
+  EXPECT_TRUE(find_repeated_keys("").empty()) << "an invocation that was not read from text";
 }
 
 TEST(ToText, ReplacesBytesThatAreNotUtf8) {

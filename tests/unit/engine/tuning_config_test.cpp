@@ -20,10 +20,9 @@ using ::testing::HasSubstr;
 constexpr const char* kNoFile = "/nonexistent/allowlist.conf";
 
 TuningRequest read(const std::string& text, const std::string& args = "", const std::string& file = kNoFile) {
-  std::vector<std::string> repeated;
-  cni::Invocation call = engine::sample::invocation(cni::parse_json(text, "text", &repeated));
+  cni::Invocation call = engine::sample::invocation(cni::parse_json(text, "text"));
   call.ifname = "eth0";
-  call.repeated_keys = repeated;
+  call.config_text = text;
   call.args = cni::Args::parse(args);
   return read_request(call, file);
 }
