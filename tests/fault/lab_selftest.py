@@ -74,12 +74,18 @@ def check_other_namespace(lab):
 
 
 def check_volatile():
-    """The same table made twice, its elements in another order, is the same."""
+    """The same table made twice, its elements in another order, is the same; so is a rule that has counted since."""
     shell("nft add element inet control m { 5 : 192.0.2.5, 6 : 192.0.2.6, 7 : 192.0.2.7 }")
     first = snapshot.capture()
     shell("nft delete table inet control && nft " + repr(NFT_TABLE))
     shell("nft add element inet control m { 7 : 192.0.2.7, 5 : 192.0.2.5, 6 : 192.0.2.6 }")
     snapshot.assert_same(first, "handles or the order of elements are seen", patience=0)
+    shell("nft add rule inet control c counter packets 0 bytes 0 accept")
+    idle = snapshot.capture()
+    shell("nft flush chain inet control c && nft add rule inet control c counter packets 1 bytes 40 accept")
+    snapshot.assert_same(idle, "what a rule has counted is seen", patience=0)
+    shell("nft flush chain inet control c && nft add rule inet control c accept")
+    assert snapshot.diff(idle, snapshot.capture()), "a rule that stopped to count is not seen"
 
 
 def main():

@@ -5,6 +5,7 @@ Taken with ip, bridge, tc, nft, conntrack and /proc/sys, never with the product'
 
   - handles of nft objects and elements: the kernel's counter, a new object gets a new one;
   - the order of elements in an nft set: hash order;
+  - what a counter of an nft rule has counted: any packet of the host moves it; that the rule counts stays;
   - timers of bridges and ports (hello, ageing, gc ...), `expires` of routes and elements, remaining lifetimes: clocks;
   - the kernel's own multicast groups in the FDB and the local routes of link-local addresses: both follow, a moment
     later, from an address that the snapshot shows;
@@ -184,7 +185,7 @@ def _normalised(value):
             continue
         if key in _LIFETIMES and entry != _FOREVER:
             continue
-        kept[key] = _normalised(entry)
+        kept[key] = "counting" if key == "counter" and isinstance(entry, dict) else _normalised(entry)
     if "elem" in kept and isinstance(kept["elem"], list):
         kept["elem"] = sorted(kept["elem"], key=lambda element: json.dumps(element, sort_keys=True))
     return kept
