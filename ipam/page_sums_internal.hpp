@@ -39,7 +39,9 @@ class PageSums {
   static constexpr std::size_t kSlots = 512;
   static constexpr std::size_t kHeaderSlots = 4;
   struct Chunk {
-    Chunk() {}  // not `= default`: the slots would be filled with zeros just before they are read
+    // Not `= default`: the slots would be filled with zeros just before they are read.
+    Chunk() {  // NOLINT(modernize-use-equals-default)
+    }
     std::array<std::uint64_t, kSlots> slots;            // what the file does not have yet is zero
     std::size_t changed_from = kSlots, changed_to = 0;  // slots that the file does not have yet
   };

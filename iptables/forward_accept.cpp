@@ -148,7 +148,7 @@ class ForeignRule {
     nftnl_expr_set_str(expr, NFTNL_EXPR_MT_NAME, name);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_MT_REV, revision);
     nftnl_expr_set(expr, NFTNL_EXPR_MT_INFO, copy, static_cast<std::uint32_t>(aligned));
-    return *this;
+    return *this;  // NOLINT(clang-analyzer-unix.Malloc): the expression owns the copy
   }
 
   RulePointer rule_;
@@ -310,6 +310,7 @@ void ForwardFilter::add(const ForwardAccept& accept) {
   const std::vector<PresentRule> present = list_rules(*socket_, accept.family(), accept.chain);
   RuleBatch batch;
   // Each goes to the head of the chain, so the last comes first.
+  // NOLINTNEXTLINE(modernize-loop-convert): backwards
   for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
     if (holds(present, content_of(rule->get()))) continue;
     batch.add(NFT_MSG_NEWRULE, NLM_F_CREATE, accept.family(), rule->get());

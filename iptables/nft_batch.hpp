@@ -41,7 +41,7 @@ class NftBatch {
   void delete_foreign_rule(std::uint8_t family, const std::string& table, const std::string& chain,
                            std::uint64_t handle);
   void flush_foreign_chain(std::uint8_t family, const std::string& table, const std::string& chain);
-  void delete_foreign_chain(std::uint8_t family, const std::string& table, const std::string& chain);
+  void delete_foreign_chain(std::uint8_t family, const std::string& table, const std::string& name);
 
   /// The begin message and all that was added; commit() puts the end message behind it.
   [[nodiscard]] netlink::Bytes bytes() const { return buffer_; }

@@ -53,9 +53,10 @@ Findings examine_everything() {
   std::vector<std::string> complaints;
   const std::vector<frontdoor::NetworkConf> confs =
       frontdoor::load_all(frontdoor::conf_directory(), complaints);
-  for (const std::string& complaint : complaints)
+  for (const std::string& complaint : complaints) {
     findings.push_back(
         {true, "configuration", frontdoor::conf_directory(), complaint + "; correct or remove the file"});
+  }
   complaints.clear();
   std::vector<AttachmentRow> attachments;
   std::vector<NetworkRow> networks;

@@ -152,15 +152,17 @@ std::string advice_for(const ForeignChain& chain, const std::vector<ForeignChain
              other.name.rfind(beginning, 0) == 0;
     });
   };
-  if (chain.table == "firewalld")
+  if (chain.table == "firewalld") {
     return "it is firewalld's: `firewall-cmd --permanent --zone=trusted --add-source=SUBNET && firewall-cmd "
            "--reload`";
-  if (table_has("ufw"))
+  }
+  if (table_has("ufw")) {
     return "it is ufw's: `ufw route allow in on BRIDGE` and `ufw route allow out on BRIDGE`";
-  if (table_has("DOCKER"))
-    return "it is Docker's: put the plugin firewall into the network's list, or `iptables -I DOCKER-USER -i "
-           "BRIDGE "
-           "-j ACCEPT` and the same with -o";
+  }
+  if (table_has("DOCKER")) {
+    return "it is Docker's: put the plugin firewall into the network's list, or `iptables -I DOCKER-USER "
+           "-i BRIDGE -j ACCEPT` and the same with -o";
+  }
   return "add rules there that accept what comes from and goes to the network's bridge";
 }
 

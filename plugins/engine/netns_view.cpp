@@ -12,8 +12,8 @@ namespace {
 std::vector<netlink::Route> routes_through_gateways(netlink::Socket& socket) {
   std::vector<netlink::Route> routes;
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
-    for (netlink::Route& route : netlink::list_routes(socket, family)) {
-      if (route.gateway) routes.push_back(std::move(route));
+    for (const netlink::Route& route : netlink::list_routes(socket, family)) {
+      if (route.gateway) routes.push_back(route);
     }
   }
   return routes;

@@ -113,7 +113,7 @@ void run_all(std::initializer_list<std::function<void()>> steps) {
     }
   }
   if (errors.empty()) return;
-  if (errors.size() == 1) throw errors.front();
+  if (errors.size() == 1) throw Error(errors.front());
   std::string all;
   for (const Error& error : errors) all += (all.empty() ? "" : "; ") + error.message();
   throw Error(ErrorCode::kKernel, all, errors.front().details());

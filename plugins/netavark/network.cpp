@@ -228,9 +228,10 @@ nlohmann::json complete(const nlohmann::json& network, const ChooseSubnet& choos
   refuse_unknown_options(reader);
   completed["dns_enabled"] = false;  // there is no name service behind it
   if (driver_of(reader) == kNone) {
-    if (!ranges_of(reader).empty())
+    if (!ranges_of(reader).empty()) {
       throw Error(ErrorCode::kInvalidConfig,
                   "a network of the driver none has no subnet; leave --subnet out");
+    }
     completed["ipam_options"] = {{"driver", "none"}};
     return completed;
   }
