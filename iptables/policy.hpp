@@ -35,6 +35,18 @@ struct PublishedPort {
   auto operator<=>(const PublishedPort&) const = default;
 };
 
+/// Which bridges new connections to the containers of one may come through (ingressPolicy of the plugin `firewall`).
+enum class Ingress : std::uint8_t {
+  kOpen,
+  kSameBridge,  ///< not through the other bridges that have such a policy
+  kIsolated,    ///< nor through their own one, as far as packets of a bridge are seen here at all
+};
+
+/// "open", "same-bridge", "isolated".
+[[nodiscard]] std::string to_string(Ingress ingress);
+/// "" is open. nullopt for anything else.
+[[nodiscard]] std::optional<Ingress> parse_ingress(std::string_view text);
+
 /// What a network wants, independent of its containers.
 struct NetworkPolicy {
   std::string network;               ///< CNI name; chain names are made of its hash
@@ -45,8 +57,11 @@ struct NetworkPolicy {
   bool publishes = false;  ///< has published ports: hairpin over `link`, guard of 127/8 behind `link`
   bool isolated = false;  ///< nothing new from other networks of ours or from outside, but to published ports
   bool internal = false;  ///< nothing leaves the network and nothing enters, but from the host itself
+  Ingress ingress = Ingress::kOpen;  ///< published ports are no exception, other than with `isolated`
 
-  [[nodiscard]] bool is_empty() const { return masquerade.empty() && !publishes && !isolated && !internal; }
+  [[nodiscard]] bool is_empty() const {
+    return masquerade.empty() && !publishes && !isolated && !internal && ingress == Ingress::kOpen;
+  }
   auto operator<=>(const NetworkPolicy&) const = default;
 };
 

@@ -78,13 +78,15 @@ struct LinkSet {
   bool wanted;
 };
 
-std::array<LinkSet, 5> link_sets(const NetworkPolicy& network) {
+std::array<LinkSet, 7> link_sets(const NetworkPolicy& network) {
   const bool any = !network.is_empty();
   return {{{SetId::kOwnLinks, any},
            {SetId::kSameLinks, any},
            {SetId::kGuardedLinks, network.publishes},
            {SetId::kIsolatedLinks, network.isolated},
-           {SetId::kInternalLinks, network.internal}}};
+           {SetId::kInternalLinks, network.internal},
+           {SetId::kIngressLinks, network.ingress != Ingress::kOpen},
+           {SetId::kPartedLinks, network.ingress == Ingress::kIsolated}}};
 }
 
 std::vector<Element> link_elements(const NetworkPolicy& network, bool wanted) {

@@ -59,9 +59,11 @@ void add_forward(std::vector<RuleBuilder>& rules) {
   rule().jump(kUserForward);
   // "accept" ends this chain only: other tables still decide.
   rule().match_known_connection().accept();
+  rule().match_incoming_link(SetId::kPartedLinks).match_outgoing_link(SetId::kPartedLinks).drop();
   rule().match_links(SetId::kSameLinks).accept();
   rule().match_incoming_link(SetId::kInternalLinks).drop();
   rule().match_outgoing_link(SetId::kInternalLinks).drop();
+  rule().match_incoming_link(SetId::kIngressLinks).match_outgoing_link(SetId::kIngressLinks).drop();
   rule().match_translated_destination().accept().comment("published");
   rule().match_outgoing_link(SetId::kIsolatedLinks).drop();
   rule().match_incoming_link(SetId::kIsolatedLinks).match_outgoing_link(SetId::kOwnLinks).drop();

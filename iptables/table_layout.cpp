@@ -104,6 +104,20 @@ constexpr std::array<SetShape, kSetCount> kSets{{
      false,
      "only published ports are reached here"},
     {SetId::kInternalLinks, "internal_links", {F::kLink}, {}, false, false, "nothing goes in or out here"},
+    {SetId::kIngressLinks,
+     "ingress_links",
+     {F::kLink},
+     {},
+     false,
+     false,
+     "bridges in here do not reach each other"},
+    {SetId::kPartedLinks,
+     "parted_links",
+     {F::kLink},
+     {},
+     false,
+     false,
+     "nor do containers behind one of these"},
 }};
 
 // Our destination NAT comes after the one of iptables and kube-proxy (-100): whoever publishes a port cannot take a

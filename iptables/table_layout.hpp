@@ -56,6 +56,8 @@ enum class SetId : std::uint8_t {
   kGuardedLinks,
   kIsolatedLinks,
   kInternalLinks,
+  kIngressLinks,
+  kPartedLinks,
   kCount,
 };
 

@@ -9,6 +9,7 @@
 #include "netlink/route.hpp"
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/ingress.hpp"
 #include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/plan.hpp"
@@ -40,7 +41,7 @@ void check_host_end(Host& host, const ipam::AttachmentRecord& record, Findings& 
   };
   if (differs("hairpin", link->hairpin))
     findings.push_back("hairpin mode of " + record.host_ifname + " was changed");
-  if (differs("isolated", link->isolated))
+  if (!has_parted_port(record) && differs("isolated", link->isolated))
     findings.push_back("isolation of " + record.host_ifname + " was changed");
   if (differs("locked", link->locked))
     findings.push_back("source check of " + record.host_ifname + " was changed");

@@ -19,7 +19,7 @@ bool covers(const iptables::NetworkPolicy& present, const iptables::NetworkPolic
   return present.link == wanted.link && includes_all(present.masquerade, wanted.masquerade) &&
          present.masquerade_exclude == wanted.masquerade_exclude &&
          (present.publishes || !wanted.publishes) && present.isolated == wanted.isolated &&
-         present.internal == wanted.internal;
+         present.internal == wanted.internal && present.ingress == wanted.ingress;
 }
 
 std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {

@@ -10,6 +10,7 @@
 #include "netlink/sysctl.hpp"
 #include "plugins/engine/flows.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/ingress.hpp"
 #include "plugins/engine/log.hpp"
 
 namespace netctl::engine {
@@ -90,7 +91,7 @@ void enslave_survivors(Host& host, const std::string& network, const netlink::Li
     spec.index = link->index;
     spec.alias = link->alias;
     spec.hairpin = port.value("hairpin", false);
-    spec.isolated = port.value("isolated", false);
+    spec.isolated = port.value("isolated", false) || has_parted_port(attachment);
     spec.locked = port.value("locked", false);
     std::vector<netlink::Request> requests{netlink::set_master(link->index, bridge.index),
                                            netlink::set_bridge_port(spec)};
@@ -231,6 +232,7 @@ iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const Ne
   policy.network = plan.name;
   policy.publishes = policy.publishes || plan.policy.publishes;
   add_missing(policy.masquerade, plan.policy.masquerade);
+  policy.ingress = plan.ingress.value_or(policy.ingress);
   if (plan.driver != "bridge" && !record.driver.empty()) return policy;
   policy.link = plan.policy.link;
   policy.masquerade_exclude = plan.policy.masquerade_exclude;
@@ -248,6 +250,7 @@ iptables::NetworkPolicy with_link_mates(const ipam::Transaction& store, iptables
     policy.publishes = policy.publishes || mate.publishes;
     policy.isolated = policy.isolated || mate.isolated;
     policy.internal = policy.internal || mate.internal;
+    policy.ingress = std::max(policy.ingress, mate.ingress);
   }
   return policy;
 }

@@ -31,6 +31,7 @@ struct NetworkPlan {
   std::vector<IpPrefix> gateways;  ///< addresses of the bridge
   std::vector<Sysctl> host_sysctls;
   iptables::NetworkPolicy policy;
+  std::optional<iptables::Ingress> ingress;  ///< nullopt: stays what the network has
   std::vector<std::string> pools;
   std::vector<IpPrefix> subnets;
 };

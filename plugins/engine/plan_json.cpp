@@ -68,13 +68,15 @@ Json link_json(const LinkPlan& link) {
 }  // namespace
 
 nlohmann::json to_json(const iptables::NetworkPolicy& policy) {
-  return {{"network", policy.network},
-          {"link", policy.link},
-          {"masquerade", texts(policy.masquerade)},
-          {"masqueradeExclude", texts(policy.masquerade_exclude)},
-          {"publishes", policy.publishes},
-          {"isolated", policy.isolated},
-          {"internal", policy.internal}};
+  Json json = {{"network", policy.network},
+               {"link", policy.link},
+               {"masquerade", texts(policy.masquerade)},
+               {"masqueradeExclude", texts(policy.masquerade_exclude)},
+               {"publishes", policy.publishes},
+               {"isolated", policy.isolated},
+               {"internal", policy.internal}};
+  if (policy.ingress != iptables::Ingress::kOpen) json["ingress"] = to_string(policy.ingress);
+  return json;
 }
 
 iptables::NetworkPolicy policy_from_json(const nlohmann::json& json) {
@@ -86,6 +88,7 @@ iptables::NetworkPolicy policy_from_json(const nlohmann::json& json) {
   policy.publishes = json.value("publishes", false);
   policy.isolated = json.value("isolated", false);
   policy.internal = json.value("internal", false);
+  policy.ingress = iptables::parse_ingress(json.value("ingress", "")).value_or(iptables::Ingress::kIsolated);
   return policy;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/error.hpp"
 #include "plugins/cni/config_reader.hpp"
 #include "plugins/cni/runtime_config.hpp"
 
@@ -35,17 +34,12 @@ std::string read_name(const cni::ConfigReader& config, const char* key, const ch
   return name;
 }
 
-void read_ingress_policy(const cni::ConfigReader& config) {
-  const std::string policy = config.text("ingressPolicy").value_or("");
-  if (policy.empty() || policy == "open") return;
-  if (policy != "same-bridge" && policy != "isolated") {
-    config.complain("ingressPolicy",
-                    "unknown ingress policy: \"" + policy + "\"; it must be open, same-bridge or isolated");
-  }
-  throw Error(ErrorCode::kUnsupportedField,
-              "the key ingressPolicy with value \"" + policy +
-                  "\" is not offered; set \"netctl\": {\"isolation\": true} in the configuration of bridge",
-              "ingressPolicy");
+iptables::Ingress read_ingress_policy(const cni::ConfigReader& config) {
+  const std::string text = config.text("ingressPolicy").value_or("");
+  const auto policy = iptables::parse_ingress(text);
+  if (policy) return *policy;
+  config.complain("ingressPolicy",
+                  "unknown ingress policy: \"" + text + "\"; it must be open, same-bridge or isolated");
 }
 
 }  // namespace
@@ -60,7 +54,7 @@ engine::FirewallRequest read_request(const cni::Invocation& invocation) {
   request.backend = read_backend(config);
   request.admin_chain = read_name(config, "iptablesAdminChainName", kAdminChain, kLongestChain);
   request.zone = read_name(config, "firewalldZone", kZone, kLongestZone);
-  read_ingress_policy(config);
+  request.ingress = read_ingress_policy(config);
   if (!invocation.prev_result) return request;
   for (const cni::ResultIp& ip : invocation.prev_result->ips) request.addresses.push_back(ip.address);
   for (const cni::Interface& interface : invocation.prev_result->interfaces) {

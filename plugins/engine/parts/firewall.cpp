@@ -5,6 +5,8 @@
 #include "base/error.hpp"
 #include "iptables/forward_accept.hpp"
 #include "netlink/link.hpp"
+#include "plugins/engine/ingress.hpp"
+#include "plugins/engine/network.hpp"
 #include "plugins/engine/parts/firewalld.hpp"
 #include "plugins/engine/parts/legacy_iptables.hpp"
 
@@ -14,8 +16,8 @@ namespace {
 using iptables::ForwardAccept;
 using iptables::ForwardFilter;
 
-// The state: {"accepts": [{"by": "nft" or "legacy", "chain", "link", "addresses", "admin"}], "zone", "sources": [...]}.
-// "sources" are those that were not in the zone before.
+// The state: {"accepts": [{"by": "nft" or "legacy", "chain", "link", "addresses", "admin"}], "zone", "sources": [...],
+// "ingress": of ingress.hpp}. "sources" are those that were not in the zone before.
 constexpr const char* kByNft = "nft";
 constexpr const char* kByLegacy = "legacy";
 
@@ -67,10 +69,10 @@ std::vector<ForwardAccept> wanted_accepts(const FirewallRequest& request, const 
   return accepts;
 }
 
-nlohmann::json places_for(Host& host, const FirewallRequest& request) {
+nlohmann::json places_for(Host& host, const FirewallRequest& request, const std::string& bridge) {
   nlohmann::json places = nlohmann::json::array();
   ForwardFilter filter(host.netfilter());
-  for (ForwardAccept accept : wanted_accepts(request, bridge_among(host, request.host_links))) {
+  for (ForwardAccept accept : wanted_accepts(request, bridge)) {
     const Family family = accept.family();
     if (const auto chain = filter.find_chain(family)) {
       accept.chain = *chain;
@@ -97,10 +99,17 @@ std::optional<Firewalld> find_firewalld(FirewallBackend backend) {
   return firewalld;
 }
 
-nlohmann::json prepare(Host& host, const FirewallRequest& request) {
-  nlohmann::json state = {
-      {"accepts", nlohmann::json::array()}, {"zone", request.zone}, {"sources", nlohmann::json::array()}};
-  if (request.backend != FirewallBackend::kFirewalld) state["accepts"] = places_for(host, request);
+IngressRequest ingress_request(Host& host, const FirewallRequest& request) {
+  return {request.key, request.ingress, bridge_among(host, request.host_links), request.host_links};
+}
+
+nlohmann::json prepare(Host& host, const FirewallRequest& request, const IngressRequest& ingress) {
+  nlohmann::json state = {{"accepts", nlohmann::json::array()},
+                          {"zone", request.zone},
+                          {"sources", nlohmann::json::array()},
+                          {"ingress", prepare_ingress(host, ingress)}};
+  if (request.backend != FirewallBackend::kFirewalld)
+    state["accepts"] = places_for(host, request, ingress.bridge);
   if (auto firewalld = find_firewalld(request.backend)) {
     for (const IpPrefix& address : request.addresses) {
       const std::string source =
@@ -141,10 +150,20 @@ nlohmann::json needed_by_others(const ipam::Transaction& store, const ipam::Atta
 }  // namespace
 
 void open_firewall(Host& host, const FirewallRequest& request) {
-  const PartSteps steps{
-      .prepare = [&] { return prepare(host, request); },
-      .apply = [&](const ipam::AttachmentRecord&, nlohmann::json& state) { place(host, state); }};
-  add_part(host, {request.key, kFirewallPart, request.netns_path, request.container_name}, steps);
+  const IngressRequest ingress = ingress_request(host, request);
+  const PartSteps steps{.prepare = [&] { return prepare(host, request, ingress); },
+                        .apply =
+                            [&](const ipam::AttachmentRecord& record, nlohmann::json& state) {
+                              // Before packets are let through elsewhere.
+                              apply_ingress(host, ingress, record, state.at("ingress"));
+                              place(host, state);
+                            }};
+  try {
+    add_part(host, {request.key, kFirewallPart, request.netns_path, request.container_name}, steps);
+  } catch (...) {
+    remove_network_if_unused(host, request.key.network);
+    throw;
+  }
 }
 
 void require_backend(FirewallBackend backend) { (void)find_firewalld(backend); }
@@ -160,6 +179,7 @@ void undo_firewall(Host& host, const ipam::AttachmentRecord& record, const nlohm
       is_legacy(accept) ? remove_legacy(accept_from(accept)) : filter.remove(accept_from(accept));
     }
   }
+  undo_ingress(host, state.value("ingress", nlohmann::json()));
   const nlohmann::json sources = state.value("sources", nlohmann::json::array());
   auto firewalld = sources.empty() ? std::nullopt : Firewalld::connect();
   if (!firewalld) return;  // what was told to a firewalld that has ended has ended with it
@@ -168,9 +188,9 @@ void undo_firewall(Host& host, const ipam::AttachmentRecord& record, const nlohm
   }
 }
 
-std::vector<std::string> firewall_drift(Host& host, const ipam::AttachmentRecord& /*record*/,
+std::vector<std::string> firewall_drift(Host& host, const ipam::AttachmentRecord& record,
                                         const nlohmann::json& state) {
-  std::vector<std::string> findings;
+  std::vector<std::string> findings = ingress_drift(host, record, state.value("ingress", nlohmann::json()));
   ForwardFilter filter(host.netfilter());
   for (const nlohmann::json& json : accepts_in(state)) {
     const ForwardAccept accept = accept_from(json);

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "base/ip_address.hpp"
+#include "iptables/policy.hpp"
+#include "plugins/engine/ingress.hpp"
 #include "plugins/engine/part.hpp"
 
 namespace netctl::engine {
-
-inline constexpr const char* kFirewallPart = "firewall";
 
 enum class FirewallBackend { kAuto, kIptables, kFirewalld };
 
@@ -21,15 +21,17 @@ struct FirewallRequest {
   FirewallBackend backend = FirewallBackend::kAuto;
   std::string admin_chain;  ///< of the table filter: asked before our accept, where it exists
   std::string zone;         ///< of firewalld, that the addresses become sources of
+  iptables::Ingress ingress = iptables::Ingress::kOpen;
   std::vector<IpPrefix> addresses;
   std::vector<std::string>
       host_links;  ///< that earlier plugins of the chain name: the bridge is looked for among them
 
-  [[nodiscard]] bool is_empty() const { return addresses.empty(); }
+  [[nodiscard]] bool is_empty() const { return addresses.empty() && ingress == iptables::Ingress::kOpen; }
 };
 
 /// Looks for iptables' FORWARD chains (nf_tables, older) and for firewalld, and places an accept in each that is there; with
 /// none there is nothing to do. Behind a bridge it is for the subnet and the bridge, else for the address alone.
+/// `ingress` is a matter of our own table (ingress.hpp), whatever the backend.
 /// Errors: kNotAvailable (backend firewalld, which does not run; the older iptables without its program), kInvalidConfig
 /// (firewalld knows no such zone), kKernel, kInvalidNetns. A failure takes everything back.
 void open_firewall(Host& host, const FirewallRequest& request);

@@ -57,6 +57,8 @@ TEST(FirewallConfig, TakesAddressesAndLinksFromWhatCameBefore) {
   EXPECT_THAT(request.host_links, ElementsAre("br-blue", "nc1"));
   EXPECT_EQ(read(R"({"backend": "iptables"})").backend, FirewallBackend::kIptables);
   EXPECT_EQ(read(R"({"backend": "nftables"})").backend, FirewallBackend::kIptables);
+  EXPECT_EQ(read(R"({"ingressPolicy": "same-bridge"})").ingress, iptables::Ingress::kSameBridge);
+  EXPECT_EQ(read(R"({"ingressPolicy": "isolated"})").ingress, iptables::Ingress::kIsolated);
 }
 
 TEST(FirewallConfig, NamesTheKeyWithAWrongValue) {

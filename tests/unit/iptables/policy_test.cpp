@@ -142,7 +142,11 @@ TEST(NetworkElements, FollowThePolicy) {
                                    "masquerade4 { 10.88.0.0/16 : jump " + chain_name("lab") + " }"));
   EXPECT_THAT(described(unwanted_elements_of(network)),
               UnorderedElementsAre("guarded_links { \"lab0\" }", "isolated_links { \"lab0\" }",
-                                   "internal_links { \"lab0\" }"));
+                                   "internal_links { \"lab0\" }", "ingress_links { \"lab0\" }",
+                                   "parted_links { \"lab0\" }"));
+  network.ingress = Ingress::kSameBridge;
+  EXPECT_THAT(described(elements_of(network)), ::testing::Contains("ingress_links { \"lab0\" }"));
+  EXPECT_THAT(described(unwanted_elements_of(network)), ::testing::Contains("parted_links { \"lab0\" }"));
   EXPECT_THAT(unwanted_elements_of(sample::network()), IsEmpty());
 }
 
@@ -151,6 +155,15 @@ TEST(NetworkElements, EmptyPolicyWantsNothing) {
   network.network = "lab";
   EXPECT_THAT(elements_of(network), IsEmpty());
   EXPECT_THAT(unwanted_elements_of(network), IsEmpty());
+}
+
+TEST(Ingress, IsWrittenAsItIsRead) {
+  for (const Ingress ingress : {Ingress::kOpen, Ingress::kSameBridge, Ingress::kIsolated}) {
+    EXPECT_EQ(parse_ingress(to_string(ingress)), ingress);
+  }
+  EXPECT_EQ(parse_ingress(""), Ingress::kOpen);
+  EXPECT_EQ(parse_ingress("Isolated"), std::nullopt);
+  EXPECT_EQ(parse_ingress("closed"), std::nullopt);
 }
 
 TEST(NetworkElements, TooLongALinkIsRefused) {

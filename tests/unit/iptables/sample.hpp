@@ -19,6 +19,7 @@ inline NetworkPolicy network() {
   network.publishes = true;
   network.isolated = true;
   network.internal = true;
+  network.ingress = Ingress::kIsolated;
   return network;
 }
 
