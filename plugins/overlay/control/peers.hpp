@@ -56,6 +56,10 @@ void validate_nodes(const std::vector<Node>& nodes, const std::vector<IpPrefix>&
   return underlay == Family::kIpv4 ? 50 : 70;
 }
 
+/// What ESP with AES-GCM takes besides (RFC 4303, RFC 4106): 8 header, 8 initialisation vector, at most 3 padding, 2
+/// trailer, 16 integrity check value; rounded up to whole words.
+inline constexpr std::uint32_t kEncryptionBytes = 40;
+
 /// routed: the neighbour that stands for the node: its block's first address, or for IPv6 the link-local address of its
 /// VTEP.
 [[nodiscard]] IpAddress gateway_to(const IpPrefix& block, const MacAddress& vtep);
