@@ -223,6 +223,21 @@ RuleBuilder& RuleBuilder::match_target(Family family, SetId targets) {
   return load_flow_key(family, shape_of(targets)).look_up(targets);
 }
 
+RuleBuilder& RuleBuilder::match_port(SetId ports) {
+  load_meta(NFT_META_L4PROTO, 0);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPortOffset, field_size(Field::kPort), 1)
+      .look_up(ports);
+}
+
+RuleBuilder& RuleBuilder::match_sender(Family family, SetId senders) {
+  require_family(family);
+  const std::size_t size = field_size(shape_of(senders).key[0]);
+  load_payload(NFT_PAYLOAD_NETWORK_HEADER, family == Family::kIpv4 ? kSourceOffset4 : kSourceOffset6, size,
+               0);
+  load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPortOffset, field_size(Field::kPort), size / 4);
+  return look_up(senders);
+}
+
 RuleBuilder& RuleBuilder::look_up_source(Family family, SetId map) {
   require_family(family);
   const bool v4 = family == Family::kIpv4;

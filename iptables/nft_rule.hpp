@@ -36,6 +36,10 @@ class RuleBuilder {
   RuleBuilder& match_translated_destination();
   /// "ct state established,related"
   RuleBuilder& match_known_connection();
+  /// "meta l4proto . th dport @ports"
+  RuleBuilder& match_port(SetId ports);
+  /// "ip saddr . th dport @senders"
+  RuleBuilder& match_sender(Family family, SetId senders);
   /// "ip daddr . meta l4proto . th dport @targets"
   RuleBuilder& match_target(Family family, SetId targets);
 

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ip_address.hpp"
@@ -58,11 +60,23 @@ struct NetworkPolicy {
   bool isolated = false;  ///< nothing new from other networks of ours or from outside, but to published ports
   bool internal = false;  ///< nothing leaves the network and nothing enters, but from the host itself
   Ingress ingress = Ingress::kOpen;  ///< published ports are no exception, other than with `isolated`
+  bool tunnelled = false;            ///< has a tunnel to other hosts, see Tunnels
 
   [[nodiscard]] bool is_empty() const {
-    return masquerade.empty() && !publishes && !isolated && !internal && ingress == Ingress::kOpen;
+    return masquerade.empty() && !publishes && !isolated && !internal && ingress == Ingress::kOpen &&
+           !tunnelled;
   }
   auto operator<=>(const NetworkPolicy&) const = default;
+};
+
+/// Who may send to the tunnels of all networks of the host. VXLAN asks nobody who he is: what comes to one of these UDP
+/// ports (host order) from an address that is no peer there is dropped.
+struct Tunnels {
+  std::set<std::uint16_t> ports;
+  std::set<std::pair<IpAddress, std::uint16_t>>
+      peers;  ///< of the underlay, each with the port it may send to
+
+  auto operator<=>(const Tunnels&) const = default;
 };
 
 }  // namespace netctl::iptables

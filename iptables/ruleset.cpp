@@ -69,6 +69,15 @@ void add_forward(std::vector<RuleBuilder>& rules) {
   rule().match_incoming_link(SetId::kIsolatedLinks).match_outgoing_link(SetId::kOwnLinks).drop();
 }
 
+/// VXLAN has no authentication: whoever reaches the port could send any frame to any container.
+void add_tunnel_guard(std::vector<RuleBuilder>& rules) {
+  rules.emplace_back(kInput).match_port(SetId::kTunnelPorts).jump(kTunnelGuard);
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    rules.emplace_back(kTunnelGuard).match_sender(family, tunnel_peers(family)).return_to_caller();
+  }
+  rules.emplace_back(kTunnelGuard).drop().comment("no peer of an overlay");
+}
+
 }  // namespace
 
 std::vector<RuleBuilder> base_rules() {
@@ -77,6 +86,7 @@ std::vector<RuleBuilder> base_rules() {
   add_publish(rules);
   add_source_translation(rules);
   add_forward(rules);
+  add_tunnel_guard(rules);
   return rules;
 }
 

@@ -118,6 +118,15 @@ constexpr std::array<SetShape, kSetCount> kSets{{
      false,
      false,
      "nor do containers behind one of these"},
+    {SetId::kTunnelPorts,
+     "tunnel_ports",
+     {F::kProtocol, F::kPort},
+     {},
+     false,
+     false,
+     "tunnels to other hosts end here"},
+    {SetId::kTunnelPeers4, "tunnel_peers4", {F::kIpv4, F::kPort}, {}, false, false, "who may send to them"},
+    {SetId::kTunnelPeers6, "tunnel_peers6", {F::kIpv6, F::kPort}, {}, false, false, "who may send to them"},
 }};
 
 // Our destination NAT comes after the one of iptables and kube-proxy (-100): whoever publishes a port cannot take a
@@ -125,13 +134,15 @@ constexpr std::array<SetShape, kSetCount> kSets{{
 constexpr std::int32_t kAfterDestinationNat = NF_IP_PRI_NAT_DST + 5;
 constexpr std::int32_t kBeforeFilter = NF_IP_PRI_FILTER - 5;
 
-constexpr std::array<ChainShape, 10> kChains{{
+constexpr std::array<ChainShape, 12> kChains{{
     {kUserForward, nullptr, 0, 0, "your rules for forwarded packets, before ours; netctl never changes them"},
     {kUserPrerouting, nullptr, 0, 0, "your rules before port publishing; netctl never changes them"},
     {kMasqueradePublished, nullptr, 0, 0, nullptr},
     {kPublished, nullptr, 0, 0, nullptr},
     {kPublish, nullptr, 0, 0, nullptr},
+    {kTunnelGuard, nullptr, 0, 0, nullptr},
     {kRawGuard, "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW, nullptr},
+    {kInput, "filter", NF_INET_LOCAL_IN, kBeforeFilter, nullptr},
     {kForward, "filter", NF_INET_FORWARD, kBeforeFilter, nullptr},
     {kPrerouting, "nat", NF_INET_PRE_ROUTING, kAfterDestinationNat, nullptr},
     {kOutput, "nat", NF_INET_LOCAL_OUT, kAfterDestinationNat, nullptr},
@@ -172,7 +183,11 @@ SetId masquerade_map(Family family) {
   return family == Family::kIpv4 ? SetId::kMasquerade4 : SetId::kMasquerade6;
 }
 
-const std::array<ChainShape, 10>& all_chains() { return kChains; }
+SetId tunnel_peers(Family family) {
+  return family == Family::kIpv4 ? SetId::kTunnelPeers4 : SetId::kTunnelPeers6;
+}
+
+const std::array<ChainShape, 12>& all_chains() { return kChains; }
 
 bool is_user_chain(std::string_view chain) { return chain.substr(0, kUserPrefix.size()) == kUserPrefix; }
 

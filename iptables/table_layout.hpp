@@ -58,6 +58,9 @@ enum class SetId : std::uint8_t {
   kInternalLinks,
   kIngressLinks,
   kPartedLinks,
+  kTunnelPorts,
+  kTunnelPeers4,
+  kTunnelPeers6,
   kCount,
 };
 
@@ -84,6 +87,7 @@ inline constexpr std::size_t kSetCount = static_cast<std::size_t>(SetId::kCount)
 [[nodiscard]] SetId publish_map(Family family, bool with_host_ip, bool ranges);
 [[nodiscard]] SetId published_targets(Family family);
 [[nodiscard]] SetId masquerade_map(Family family);
+[[nodiscard]] SetId tunnel_peers(Family family);
 
 /// A chain that the kernel calls by itself has a hook; the others are jumped to.
 struct ChainShape {
@@ -102,6 +106,8 @@ inline constexpr const char* kPostrouting = "postrouting";
 inline constexpr const char* kPublished = "published";
 inline constexpr const char* kMasqueradePublished = "masquerade_published";
 inline constexpr const char* kForward = "forward";
+inline constexpr const char* kInput = "input";
+inline constexpr const char* kTunnelGuard = "tunnel_guard";
 inline constexpr const char* kUserForward = "user-forward";
 inline constexpr const char* kUserPrerouting = "user-prerouting";
 
@@ -110,7 +116,7 @@ inline constexpr std::string_view kUserPrefix = "user-";
 inline constexpr std::string_view kNetworkPrefix = "net-";
 
 /// All but the networks' chains. Those that are jumped to come first.
-[[nodiscard]] const std::array<ChainShape, 10>& all_chains();
+[[nodiscard]] const std::array<ChainShape, 12>& all_chains();
 [[nodiscard]] bool is_user_chain(std::string_view chain);
 
 }  // namespace netctl::iptables

@@ -76,6 +76,7 @@ nlohmann::json to_json(const iptables::NetworkPolicy& policy) {
                {"isolated", policy.isolated},
                {"internal", policy.internal}};
   if (policy.ingress != iptables::Ingress::kOpen) json["ingress"] = to_string(policy.ingress);
+  if (policy.tunnelled) json["tunnelled"] = true;
   return json;
 }
 
@@ -89,6 +90,7 @@ iptables::NetworkPolicy policy_from_json(const nlohmann::json& json) {
   policy.isolated = json.value("isolated", false);
   policy.internal = json.value("internal", false);
   policy.ingress = iptables::parse_ingress(json.value("ingress", "")).value_or(iptables::Ingress::kIsolated);
+  policy.tunnelled = json.value("tunnelled", false);
   return policy;
 }
 

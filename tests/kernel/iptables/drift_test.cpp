@@ -63,8 +63,8 @@ TEST_F(DriftTest, OperatorsRulesAreNone) {
 }
 
 TEST_F(DriftTest, FlushedRules) {
-  EXPECT_EQ(drift_after("flush table inet netctl").size(), 9U)
-      << "eight base chains and the one of the network";
+  EXPECT_EQ(drift_after("flush table inet netctl").size(), 11U)
+      << "ten base chains and the one of the network";
 }
 
 TEST_F(DriftTest, ForeignRuleInOurChain) {

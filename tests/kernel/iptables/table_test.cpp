@@ -10,6 +10,7 @@
 
 #include "iptables/nft_batch.hpp"
 #include "iptables/nft_reader.hpp"
+#include "iptables/tunnel_guard.hpp"
 #include "tests/kernel/iptables/table_fixture.hpp"
 
 namespace netctl::iptables {
@@ -48,6 +49,7 @@ TEST_F(PolicyTableTest, PutWithoutTheNetworksChainChangesNothing) {
 
 TEST_F(PolicyTableTest, ListsAsCommitted) {
   install_sample();
+  synchronise_tunnels(nf_socket(), sample::tunnels());
   EXPECT_EQ(listing(), committed_listing());
 }
 

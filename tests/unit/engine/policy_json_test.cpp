@@ -41,6 +41,10 @@ TEST(PolicyJson, HasTheKeysThatStoresHold) {
     "network": "blue", "link": "br-blue",
     "masquerade": ["10.1.0.0/24", "fd00:1::/64"], "masqueradeExclude": ["10.0.0.0/8", "192.168.1.7/32"],
     "publishes": true, "isolated": true, "internal": true})"));
+  iptables::NetworkPolicy tunnelled = full_policy();
+  tunnelled.tunnelled = true;
+  EXPECT_EQ(to_json(tunnelled).at("tunnelled"), true);
+  EXPECT_EQ(policy_from_json(to_json(tunnelled)), tunnelled);
 }
 
 TEST(PolicyJson, ToleratesWhatAnotherVersionLeftOutOrAdded) {

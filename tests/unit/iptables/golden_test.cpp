@@ -19,6 +19,7 @@
 #include "iptables/nft_batch.hpp"
 #include "iptables/policy_elements.hpp"
 #include "iptables/table_batch.hpp"
+#include "iptables/tunnel_guard.hpp"
 #include "tests/unit/iptables/sample.hpp"
 
 namespace netctl::iptables {
@@ -153,6 +154,7 @@ TEST(GoldenTable, OurMessagesAreThoseOfNft) {
   add_base(batch);
   add_network(batch, network);
   batch.add_elements(elements_of(sample::ports()));
+  batch.add_elements(elements_of(sample::tunnels()));
   ASSERT_GT(golden_messages().size(), 80U);
   EXPECT_THAT(normalized(split(batch.bytes())), ::testing::ContainerEq(normalized(golden_messages())));
 }

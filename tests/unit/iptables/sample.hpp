@@ -20,7 +20,12 @@ inline NetworkPolicy network() {
   network.isolated = true;
   network.internal = true;
   network.ingress = Ingress::kIsolated;
+  network.tunnelled = true;
   return network;
+}
+
+inline Tunnels tunnels() {
+  return {{4789}, {{ip("192.0.2.2"), std::uint16_t{4789}}, {ip("fd00:2::2"), std::uint16_t{4789}}}};
 }
 
 inline PublishedPort port(Protocol protocol, const char* host_ip, unsigned host_port, const char* container,
