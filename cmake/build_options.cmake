@@ -39,6 +39,7 @@ if(NETCTL_ASSERTIONS)
   target_compile_definitions(netctl_options INTERFACE _GLIBCXX_ASSERTIONS)
 endif()
 if(NETCTL_SANITIZE)
+  target_compile_definitions(netctl_options INTERFACE NETCTL_SANITIZED)
   target_compile_options(netctl_options INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(netctl_options INTERFACE -fsanitize=address,undefined)
