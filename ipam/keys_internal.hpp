@@ -13,6 +13,7 @@
 //   durable  'V'
 //            'R' hash(network) hash(name)                   reservation
 //            'S' hash(network)                              subnets chosen for a network
+//   both     'J' hash(kind) hash(name)                      document of a front end
 
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ inline constexpr char kPortRangePrefix = 'D';
 inline constexpr char kSharerPrefix = 'H';
 inline constexpr char kReservationPrefix = 'R';
 inline constexpr char kSubnetPrefix = 'S';
+inline constexpr char kDocumentPrefix = 'J';
 
 inline std::string schema_key() { return {kSchemaPrefix}; }
 
