@@ -1,5 +1,11 @@
 #include "plugins/engine/attach.hpp"
 
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+
+#include <cerrno>
+
 #include "base/error.hpp"
 #include "base/undo_stack.hpp"
 #include "netlink/address.hpp"
@@ -11,6 +17,7 @@
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/flows.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
 #include "plugins/engine/ports.hpp"
@@ -49,7 +56,7 @@ void create_pair(Host& host, Container& container, const Plan& plan, std::uint32
     host.route().transact(request);
   } catch (const Error& error) {
     if (error.sys_errno() != EEXIST) throw;
-    throw_if_taken(container, *plan.link);
+    if (!plan.link->handed_over) throw_if_taken(container, *plan.link);
     delete_leftover(host, plan);
     host.route().transact(request);
   }
@@ -103,7 +110,7 @@ cni::Result make_result(const AttachmentRequest& request, const Plan& plan, cons
   host_end.name = plan.link->host_ifname;
   host_end.mac = plan.link->host_mac.to_string();
   cni::Interface container_end;
-  container_end.name = plan.link->container_ifname;
+  container_end.name = request.key.ifname;  // also when the runtime gives it that name, later
   container_end.mac = plan.link->container_mac.to_string();
   container_end.sandbox = request.netns_path;
   if (plan.link->mtu_bytes != 0) container_end.mtu_bytes = plan.link->mtu_bytes;
@@ -121,6 +128,7 @@ void remember(const Plan& plan, const AttachmentRequest& request, ipam::Attachme
   record.parts[request.driver] = ipam::State::kReady;
   record.host_mac = plan.link->host_mac.to_string();
   record.container_mac = plan.link->container_mac.to_string();
+  if (plan.link->handed_over) record.extra[kHandedOver] = true;
   record.extra["port"] = {
       {"hairpin", plan.link->hairpin}, {"isolated", plan.link->isolated}, {"locked", plan.link->locked}};
 }
@@ -132,7 +140,7 @@ cni::Result apply(Host& host, Container& container, const AttachmentRequest& req
   create_pair(host, container, plan, network.bridge_index);
   configure_host_end(host, plan);
   put_policy(host, plan.network.policy, plan.ports);
-  configure_container_end(container, plan);
+  if (!plan.link->handed_over) configure_container_end(container, plan);
   forget_flows_before(host, plan.ports);
   cni::Result result = make_result(request, plan, network, record);
   remember(plan, request, record);
@@ -145,10 +153,32 @@ void report_undo(const std::string& step, const std::string& reason) {
   log_warning("while taking back a failed ADD: could not " + step + ": " + reason + "; `netctl gc` will");
 }
 
+/// The runtime may make the sandbox later (then its path is missing), or where this process does not see its mount (then an
+/// empty file is there). 0: not known. What is anything else but a namespace is refused.
+std::uint64_t cookie_of_sandbox(const AttachmentRequest& request) {
+  struct stat status {};
+  struct statfs home {};
+  if (::stat(request.netns_path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return 0;
+  } else if (::statfs(request.netns_path.c_str(), &home) == 0 && home.f_type != NSFS_MAGIC) {
+    if (S_ISREG(status.st_mode) && status.st_size == 0) return 0;
+  }
+  return Container::enter(request.netns_path, request.netns_override).cookie;
+}
+
+/// The namespace in which the container's end is made.
+Container enter_container(const AttachmentRequest& request) {
+  if (!request.endpoint.handed_over) return Container::enter(request.netns_path, request.netns_override);
+  const std::uint64_t cookie = cookie_of_sandbox(request);
+  Container container = Container::enter("/proc/thread-self/ns/net", true);
+  container.cookie = cookie;
+  return container;
+}
+
 }  // namespace
 
 cni::Result attach(Host& host, AttachmentRequest request) {
-  Container container = Container::enter(request.netns_path, request.netns_override);
+  Container container = enter_container(request);
   // Unwound last, when the attachment's lock is free again: removing the network comes before it in the order of locks.
   UndoStack network_undo(report_undo);
   network_undo.on_failure("remove the unused network",

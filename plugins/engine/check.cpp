@@ -10,6 +10,7 @@
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/ingress.hpp"
+#include "plugins/engine/liveness.hpp"
 #include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/plan.hpp"
@@ -151,7 +152,8 @@ std::vector<std::string> find_drift(Host& host, const ipam::AttachmentRecord& re
   Findings findings;
   if (!record.host_ifname.empty()) {
     check_host_end(host, record, findings);
-    if (record.result.is_object()) {
+    // What was handed over has its name, addresses and routes from whoever took it.
+    if (record.result.is_object() && !record.extra.value(kHandedOver, false)) {
       check_container(record, cni::Result::from_json(record.result, cni::kNewestVersion), findings);
     }
   }

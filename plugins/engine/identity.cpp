@@ -30,6 +30,10 @@ std::string host_ifname(const ipam::AttachmentKey& key) {
   return "nc" + key_hash("host-ifname", key).hex(13);
 }
 
+std::string handed_over_ifname(const ipam::AttachmentKey& key) {
+  return "np" + key_hash("host-ifname", key).hex(13);
+}
+
 MacAddress host_mac(const ipam::AttachmentKey& key) {
   return MacAddress::from_hash(key_hash("host-mac", key).high());
 }

@@ -12,6 +12,8 @@ namespace netctl::engine {
 
 /// "nc" + 13 hex digits (15 bytes, IFNAMSIZ - 1).
 [[nodiscard]] std::string host_ifname(const ipam::AttachmentKey& key);
+/// "np" + the same digits: the container's end while it waits in the host's namespace for the runtime.
+[[nodiscard]] std::string handed_over_ifname(const ipam::AttachmentKey& key);
 [[nodiscard]] MacAddress host_mac(const ipam::AttachmentKey& key);
 /// Made of the network and the first address: whoever gets the address next has the same hardware address, so that no
 /// neighbour's cache is ever stale. Without an address, of the attachment's identity.

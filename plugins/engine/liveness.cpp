@@ -24,6 +24,9 @@ Liveness examine(Host& host, const ipam::AttachmentRecord& record) {
     const auto link = netlink::find_link(host.route(), record.host_ifname);
     if (link && digest_in_alias(link->alias) == key_digest(record.key)) return Liveness::kAlive;
   }
+  // A veth pair goes with its container's namespace, and nothing else is known of a sandbox that was not there at ADD.
+  const bool only_link_tells = record.netns_cookie == 0 && !record.host_ifname.empty();
+  if (only_link_tells && record.extra.value(kHandedOver, false)) return Liveness::kDead;
   if (record.netns_path.empty() || record.netns_cookie == 0) return Liveness::kUnknown;
   if (is_missing(record.netns_path)) {
     return record.mount_namespace == mount_namespace() ? Liveness::kDead : Liveness::kUnknown;

@@ -70,7 +70,8 @@ LinkPlan plan_link(const AttachmentRequest& request, const std::vector<IpPrefix>
   plan.host_ifname = host_ifname(request.key);
   plan.host_mac = host_mac(request.key);
   plan.alias = link_alias(request.key, addresses);
-  plan.container_ifname = request.key.ifname;
+  plan.handed_over = request.endpoint.handed_over;
+  plan.container_ifname = plan.handed_over ? handed_over_ifname(request.key) : request.key.ifname;
   plan.container_mac = request.endpoint.mac.value_or(container_mac(request.key, addresses));
   plan.mtu_bytes = request.network.mtu_bytes;
   plan.hairpin = request.endpoint.hairpin;

@@ -48,6 +48,7 @@ struct LinkPlan {
   bool isolated = false;
   bool locked = false;
   bool up = true;
+  bool handed_over = false;  ///< it stays in the host's namespace for the runtime, under the name above
 };
 
 struct Plan {

@@ -106,6 +106,7 @@ nlohmann::json to_json(const Plan& plan) {
       {"containerSysctls", sysctls_json(plan.container_sysctls)},
       {"ports", Json::array()}};
   if (plan.link) json["link"] = link_json(*plan.link);
+  if (plan.link && plan.link->handed_over) json["link"]["container"]["handedOver"] = true;
   for (const cni::ResultRoute& route : plan.routes) json["routes"].push_back(route_json(route));
   for (const iptables::PublishedPort& port : plan.ports) json["ports"].push_back(port_json(port));
   return json;

@@ -43,9 +43,11 @@ struct EndpointSpec {
   std::vector<cni::PortMapping> ports;
   bool caller_holds_ports = false;  ///< the caller has sockets on the host ports itself: they are not probed
   cni::Dns dns;                     ///< overrides what addressing says, unless empty
+  /// The container's end is left in the host's namespace: the runtime takes it, and gives it its name, addresses and routes.
+  bool handed_over = false;
 };
 
-enum class Addressing { kNone, kPool, kDelegate };
+enum class Addressing { kNone, kPool, kStatic, kDelegate };
 
 /// Where addresses come from.
 struct AddressingSpec {
@@ -55,6 +57,7 @@ struct AddressingSpec {
   std::vector<std::vector<ipam::RangeSpec>> sets;  ///< empty: a free subnet is chosen and remembered
   std::vector<IpPrefix> exclude;
   std::vector<IpAddress> wanted;
+  std::vector<ipam::LeaseRecord> fixed;  ///< for kStatic: of no pool, somebody else keeps account of them
   std::vector<cni::ResultRoute> routes;
   cni::Dns dns;
 };

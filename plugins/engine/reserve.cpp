@@ -50,7 +50,7 @@ bool is_complete(const ipam::AttachmentRecord& record, const std::string& part, 
 struct Wishes {
   std::optional<ipam::PoolConfig> pool;
   ipam::AllocationRequest allocation;
-  std::vector<ipam::LeaseRecord> delegated;
+  std::vector<ipam::LeaseRecord> given;  ///< by the request itself, or by another plugin's IPAM
 };
 
 void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request, const Wishes& wishes,
@@ -62,8 +62,8 @@ void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request
       return !other || examine(host, *other) == Liveness::kDead;
     };
     record.leases = ipam::allocate(store, *wishes.pool, wishes.allocation, is_dead);
-  } else if (!wishes.delegated.empty()) {
-    record.leases = wishes.delegated;
+  } else if (!wishes.given.empty()) {
+    record.leases = wishes.given;
   }
   std::vector<IpAddress> targets;
   for (const ipam::LeaseRecord& lease : record.leases) {
@@ -138,6 +138,7 @@ Wishes make_wishes(Host& host, AttachmentRequest& request) {
     wishes.pool = resolve_pool(host, request);
     wishes.allocation = allocation_request(host, request);
   }
+  if (request.addressing.kind == Addressing::kStatic) wishes.given = request.addressing.fixed;
   return wishes;
 }
 
@@ -174,7 +175,7 @@ void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_
 
 Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie) {
   Wishes wishes = make_wishes(host, request);
-  if (request.addressing.kind == Addressing::kDelegate) wishes.delegated = lease_from_delegate(request);
+  if (request.addressing.kind == Addressing::kDelegate) wishes.given = lease_from_delegate(request);
   clear_dead_holders(host, request, wishes);
   bool may_collect = true;
   constexpr int kAttempts = 64;  // each one more means that something dead was cleared away
