@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "ipam/documents.hpp"
 #include "ipam/reservations.hpp"
 #include "plugins/cni/config_reader.hpp"
 #include "plugins/engine/host.hpp"
@@ -70,6 +71,23 @@ NetworkRow row_of(const frontdoor::NetworkConf& conf, const ipam::Store* live,
   return row;
 }
 
+/// Networks without a container have no other record.
+void add_docker_networks(std::vector<NetworkRow>& rows) {
+  const auto durable = ipam::Store::open_durable_if_present(ipam::Store::default_directory());
+  if (!durable) return;
+  durable->read([&rows](const ipam::Transaction& store) {
+    for (const auto& [id, network] : ipam::list_documents(store, ipam::kDockerNetworks)) {
+      NetworkRow row;
+      row.name = network.at("name").get<std::string>();
+      row.driver = "bridge";
+      row.bridge = network.at("configuration").at("bridge").get<std::string>();
+      for (const nlohmann::json& subnet : network.at("subnets"))
+        row.subnets.push_back(subnet.at("subnet").get<std::string>());
+      rows.push_back(std::move(row));
+    }
+  });
+}
+
 void add_records(const ipam::Store& live, std::vector<NetworkRow>& rows) {
   live.read([&](const ipam::Transaction& store) {
     for (NetworkRow& row : rows) row.containers = store.list_attachments(row.name).size();
@@ -114,6 +132,7 @@ std::vector<NetworkRow> list_networks(std::vector<std::string>& complaints) {
   for (const frontdoor::NetworkConf& conf : frontdoor::load_all(frontdoor::conf_directory(), complaints)) {
     rows.push_back(row_of(conf, live ? &*live : nullptr, complaints));
   }
+  add_docker_networks(rows);
   if (live) add_records(*live, rows);
   return rows;
 }

@@ -31,7 +31,7 @@ struct NetworkRow {
 /// All attachments, or those of one network. Empty when there is no store yet.
 [[nodiscard]] std::vector<AttachmentRow> list_attachments(const std::optional<std::string>& network = {});
 
-/// Configured networks and those in use.
+/// Configured networks, those that Docker defined, and those in use.
 [[nodiscard]] std::vector<NetworkRow> list_networks(std::vector<std::string>& complaints);
 
 /// Other names that the runtime gave the container on this network.

@@ -36,10 +36,11 @@ MAY_INCLUDE = {
     "plugins/frontdoor": (*EXECUTABLE, *VERBS),
     "plugins/hook": (*EXECUTABLE, "plugins/frontdoor"),
     "plugins/netavark": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
+    "plugins/docker": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
     "netctl": (*EXECUTABLE, "plugins/frontdoor"),
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts")
-FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "plugins/netavark", "netctl")
+FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "plugins/netavark", "plugins/docker", "netctl")
 EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host", "plugins/container-share", "plugins/host-local",
                "plugins/portmap", *CHAINED, *FRONT_ENDS)
 # third party header prefix -> folders that may use it, and whether only behind the scenes (.cpp, *_internal.hpp).
@@ -52,6 +53,7 @@ THIRD_PARTY = {
     "spdlog/": ((*ENGINE, *EXECUTABLES), True),
     "fmt/": ((*ENGINE, *EXECUTABLES), True),
     "CLI/": (("netctl",), True),
+    "httplib.h": (("plugins/docker",), True),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)
 
