@@ -1,5 +1,6 @@
 # Debian packages only: libmnl-dev libnftnl-dev liblmdb-dev libxxhash-dev nlohmann-json3-dev libspdlog-dev libfmt-dev
-# libcli11-dev libgtest-dev libgmock-dev. What has a static archive is linked statically (fewer objects to load).
+# libcli11-dev libcurl4-openssl-dev
+# libgtest-dev libgmock-dev. What has a static archive is linked statically (fewer objects to load).
 find_package(PkgConfig REQUIRED)
 find_package(nlohmann_json REQUIRED)
 pkg_check_modules(LIBMNL REQUIRED libmnl)

@@ -24,6 +24,9 @@ MAY_INCLUDE = {
     "plugins/cni": ("base",),
     "plugins/overlay/control": ("base", "netlink"),
     "plugins/overlay": ("base", "netlink", "plugins/cni", "plugins/overlay/control"),
+    "plugins/overlay/source": ("base", "plugins/cni", "plugins/overlay", "plugins/overlay/control"),
+    "plugins/overlay/agent": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay", "plugins/overlay/control",
+                              "plugins/overlay/source"),
     "plugins/engine": LIBRARIES,
     "plugins/engine/parts": EXECUTABLE,
     "plugins/bridge": EXECUTABLE,
@@ -40,6 +43,7 @@ MAY_INCLUDE = {
     "netctl": (*EXECUTABLE, "plugins/frontdoor"),
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts")
+OVERLAY = ("plugins/overlay", "plugins/overlay/control", "plugins/overlay/source", "plugins/overlay/agent")
 FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "plugins/netavark", "plugins/docker", "netctl")
 EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host", "plugins/container-share", "plugins/host-local",
                "plugins/portmap", *CHAINED, *FRONT_ENDS)
@@ -49,10 +53,11 @@ THIRD_PARTY = {
     "libnftnl/": (("iptables",), True),
     "lmdb.h": (("ipam",), True),
     "xxhash.h": (("base",), True),
-    "nlohmann/": (("ipam", "plugins/cni", "plugins/overlay", "plugins/overlay/control", *ENGINE, *EXECUTABLES), False),
+    "nlohmann/": (("ipam", "plugins/cni", *OVERLAY, *ENGINE, *EXECUTABLES), False),
     "spdlog/": ((*ENGINE, *EXECUTABLES), True),
     "fmt/": ((*ENGINE, *EXECUTABLES), True),
     "CLI/": (("netctl",), True),
+    "curl/": (("plugins/overlay/source",), True),
     "httplib.h": (("plugins/docker",), True),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.MULTILINE)
