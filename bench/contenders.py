@@ -173,6 +173,11 @@ class Floor:
         self.runner.run(cost, [self.program, "add", attachment.netns, attachment.host_port, attachment.address])
         return cost
 
+    def add_device(self, attachment):
+        cost = Cost()
+        self.runner.run(cost, [self.program, "device", attachment.address])
+        return cost
+
     def delete(self, attachment):
         cost = Cost()
         self.runner.run(cost, [self.program, "del", attachment.host_port, attachment.address])

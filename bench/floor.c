@@ -3,6 +3,7 @@
  *   floor setup                       the shared part: bridge with its address, table, maps, chains (not measured)
  *   floor add NETNS HOSTPORT ADDRESS  veth pair, address, default route, HOSTPORT/tcp published to ADDRESS:8080
  *   floor del HOSTPORT ADDRESS        with HOSTPORT 0 both are without the published port
+ *   floor device ADDRESS              an ifb device and nothing else; `floor del 0 ADDRESS` deletes it
  *   floor count                       how many netlink messages `add` and `del` send (tests/ hold it by tracing)
  *
  * It reserves nothing, checks nothing, remembers nothing. Raw sockets and libc only: whatever is added here makes the
@@ -287,6 +288,17 @@ static void del(const struct Attachment* attachment) {
   transact(open_socket(NETLINK_ROUTE), &host, "veth pair");
 }
 
+static void add_device(const struct Attachment* attachment) {
+  struct Batch host = {.used = 0};
+  const struct ifinfomsg up = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+  start_message(&host, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &up, sizeof up);
+  put_text(&host, IFLA_IFNAME, attachment->host_link);
+  uint32_t info = open_nest(&host, IFLA_LINKINFO);
+  put_text(&host, IFLA_INFO_KIND, "ifb");
+  close_nest(&host, info);
+  transact(open_socket(NETLINK_ROUTE), &host, "device");
+}
+
 static void feed(const char* tool, const char* script) {
   FILE* pipe = popen(tool, "w");
   if (pipe == NULL || fputs(script, pipe) < 0 || pclose(pipe) != 0) fail(tool);
@@ -340,12 +352,17 @@ int main(int argc, char** argv) {
   } else if (argc == 4 && strcmp(verb, "del") == 0) {
     const struct Attachment attachment = attachment_of(argv[2], argv[3]);
     del(&attachment);
+  } else if (argc == 3 && strcmp(verb, "device") == 0) {
+    const struct Attachment attachment = attachment_of("0", argv[2]);
+    add_device(&attachment);
   } else if (argc == 2 && strcmp(verb, "setup") == 0) {
     setup();
   } else if (argc == 2 && strcmp(verb, "count") == 0) {
     printf("add %d\ndel %d\n", kAddMessages, kDelMessages);
   } else {
-    fprintf(stderr, "usage: floor setup | add NETNS HOSTPORT ADDRESS | del HOSTPORT ADDRESS | count\n");
+    fprintf(
+        stderr,
+        "usage: floor setup | add NETNS HOSTPORT ADDRESS | del HOSTPORT ADDRESS | device ADDRESS | count\n");
     return 2;
   }
   return 0;

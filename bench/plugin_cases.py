@@ -6,6 +6,8 @@ import lab
 
 RULES = "execs helpers or programs rules"  # what the reference does, and by what ours is judged: ten times faster
 PLAIN = "netlink only"                     # ... or half of the reference's time
+PAIR = "add"            # of the kernel's floor: a veth pair with address and route
+DEVICE = "add_device"   # one more device, of kind ifb
 
 
 @dataclass
@@ -20,7 +22,7 @@ class Case:
     ifname: str = "eth0"
     prepare: object = None  # called with (host's name, number) before ADD, untimed
     is_ipam: bool = False   # the executable that stands in `ipam.type` is called by itself
-    has_floor: bool = False  # what it makes is a veth pair with address and route: `floor` does that with 0 as port
+    floor: str = ""         # what `floor` is asked for: PAIR or DEVICE
 
     def network(self, number, data_dir):
         """The sections, with the keys that a runtime adds; `data_dir` for the reference's leases."""
@@ -62,18 +64,19 @@ def make_uplink(host, _number):
 
 
 CASES = [
-    Case("bridge", "bridge", PLAIN, lambda n: [bridge(61)], has_floor=True),
-    Case("bridge masquerade", "bridge", RULES, lambda n: [bridge(62, ipMasq=True)], has_floor=True),
+    Case("bridge", "bridge", PLAIN, lambda n: [bridge(61)], floor=PAIR),
+    Case("bridge masquerade", "bridge", RULES, lambda n: [bridge(62, ipMasq=True)], floor=PAIR),
     Case("portmap", "portmap", RULES,
          lambda n: [bridge(63), {"type": "portmap", "capabilities": {"portMappings": True}}], ports),
     Case("firewall", "firewall", RULES, lambda n: [bridge(64), {"type": "firewall"}]),
     Case("tuning", "tuning", PLAIN,
          lambda n: [bridge(65), {"type": "tuning", "mtu": 1400, "sysctl": {"net.ipv4.conf.eth0.arp_filter": "1"}}]),
     Case("bandwidth", "bandwidth", PLAIN,
-         lambda n: [bridge(66), {"type": "bandwidth", "capabilities": {"bandwidth": True}}], lambda n: RATES),
-    Case("ptp", "ptp", PLAIN, lambda n: [{"type": "ptp", "ipam": pool(67)}], has_floor=True),
+         lambda n: [bridge(66), {"type": "bandwidth", "capabilities": {"bandwidth": True}}], lambda n: RATES,
+         floor=DEVICE),
+    Case("ptp", "ptp", PLAIN, lambda n: [{"type": "ptp", "ipam": pool(67)}], floor=PAIR),
     Case("ptp masquerade", "ptp", RULES, lambda n: [{"type": "ptp", "ipMasq": True, "ipam": pool(68)}],
-         has_floor=True),
+         floor=PAIR),
     Case("macvlan", "macvlan", PLAIN, lambda n: [{"type": "macvlan", "master": "up0", "ipam": pool(69)}],
          prepare=make_uplink),
     Case("host-device", "host-device", PLAIN, lambda n: [{"type": "host-device", "device": f"hd{n}", "ipam": pool(70)}],

@@ -161,9 +161,12 @@ std::string hex(const std::vector<std::uint8_t>& bytes) {
   return text;
 }
 
-std::string discipline_settings(Host& host, std::uint32_t link_index) {
+/// What CHECK compares with; empty where classes and filters tell.
+std::string discipline_settings(Host& host, std::uint32_t link_index, const BandwidthRequest& request) {
+  if (!request.subnets.empty()) return "";
   const auto root = netlink::find_qdisc(host.route(), link_index, netlink::kRootParent);
-  return root && root->kind == "tbf" ? hex(root->options) : "";
+  if (root && root->kind == "tbf") return hex(root->options);
+  throw Error(ErrorCode::kTryAgainLater, "a rate limit vanished as it was being set up; try again");
 }
 
 std::optional<ShapingDevice> apply(Host& host, const ipam::AttachmentRecord& record,
@@ -173,12 +176,12 @@ std::optional<ShapingDevice> apply(Host& host, const ipam::AttachmentRecord& rec
     throw Error(ErrorCode::kTryAgainLater, "the host's end of the veth pair vanished; try again");
   if (request.ingress) {
     shape(host.route(), host_end->index, *request.ingress, request, netlink::AddressSide::kSource);
-    state["ingressOptions"] = discipline_settings(host, host_end->index);
+    state["ingressOptions"] = discipline_settings(host, host_end->index, request);
   }
   if (!request.egress) return std::nullopt;
   const netlink::Link device = create_device(host, record, *host_end);
   shape(host.route(), device.index, *request.egress, request, netlink::AddressSide::kDestination);
-  state["egressOptions"] = discipline_settings(host, device.index);
+  state["egressOptions"] = discipline_settings(host, device.index, request);
   transact(host.route(), netlink::add_ingress(host_end->index), "sch_ingress");
   transact(host.route(), netlink::redirect_incoming(host_end->index, device.index), "cls_u32 and act_mirred");
   return ShapingDevice{device.name, device.mac ? device.mac->to_string() : ""};
