@@ -78,6 +78,12 @@ void add_acting_verbs(CLI::App& app, Output& output) {
   verb->add_option("NETWORK", some_network, "Only this network");
   verb->add_flag("--json", output.json, "JSON for programs");
   verb->callback([&output] { gc(output, some_network); });
+
+  verb = app.add_subcommand(
+      "repair", "Make anew what networks share on this host: bridge, rules, an overlay's entries");
+  verb->add_option("NETWORK", some_network, "Only this network");
+  verb->add_flag("--json", output.json, "JSON for programs");
+  verb->callback([&output] { repair(output, some_network); });
 }
 
 void add_address_verbs(CLI::App& app, Output& output) {

@@ -100,6 +100,7 @@ void add_records(const ipam::Store& live, std::vector<NetworkRow>& rows) {
         for (const std::string& pool : record.pools) row->leased += ipam::leased_count(store, pool);
       }
       if (!record.bridge.empty()) row->bridge = record.bridge;
+      if (row->subnets.empty()) row->subnets = record.subnets;
       row->containers = store.list_attachments(record.name).size();
     }
   });

@@ -38,6 +38,9 @@ void check(const Output& output, const std::optional<std::string>& network,
 /// Errors: kDrift when something of it is a problem.
 void doctor(const Output& output);
 void gc(const Output& output, const std::optional<std::string>& network);
+/// What the networks' containers share on this host, as it should be: bridge, gateways, rules, an overlay's device, entries
+/// and lease. Errors: kKernel naming what could not be repaired; the rest was.
+void repair(const Output& output, const std::optional<std::string>& network);
 
 void ip_reserve(const std::string& network, const std::string& name,
                 const std::vector<std::string>& addresses);

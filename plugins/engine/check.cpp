@@ -12,6 +12,7 @@
 #include "plugins/engine/ingress.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/network_setup.hpp"
+#include "plugins/engine/overlay_network.hpp"
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/plan.hpp"
 
@@ -128,6 +129,13 @@ void check_container(const ipam::AttachmentRecord& record, const cni::Result& re
   }
 }
 
+void check_overlay(Host& host, const ipam::AttachmentRecord& record, Findings& findings) {
+  std::optional<ipam::NetworkRecord> network;
+  host.live().read([&](const ipam::Transaction& store) { network = store.find_network(record.key.network); });
+  if (!network) return;
+  for (std::string& line : find_overlay_drift(host, *network)) findings.push_back(std::move(line));
+}
+
 /// The runtime has to hand back what ADD said: a result that does not list the interface is another attachment's.
 void check_is_listed(const ipam::AttachmentRecord& record, const cni::Result& expected, Findings& findings) {
   const bool listed = std::any_of(expected.interfaces.begin(), expected.interfaces.end(),
@@ -159,6 +167,7 @@ std::vector<std::string> find_drift(Host& host, const ipam::AttachmentRecord& re
   }
   check_policy(host, record, findings);
   check_leases(host, record, findings);
+  check_overlay(host, record, findings);
   check_parts(host, record, findings);
   return findings;
 }

@@ -4,7 +4,10 @@
 
 #include "base/error.hpp"
 #include "iptables/policy_table.hpp"
+#include "plugins/engine/identity.hpp"
 #include "plugins/engine/network_setup.hpp"
+#include "plugins/engine/overlay_network.hpp"
+#include "plugins/overlay/control/vtep.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -19,7 +22,8 @@ bool covers(const iptables::NetworkPolicy& present, const iptables::NetworkPolic
   return present.link == wanted.link && includes_all(present.masquerade, wanted.masquerade) &&
          present.masquerade_exclude == wanted.masquerade_exclude &&
          (present.publishes || !wanted.publishes) && present.isolated == wanted.isolated &&
-         present.internal == wanted.internal && present.ingress == wanted.ingress;
+         present.internal == wanted.internal && present.tunnelled == wanted.tunnelled &&
+         present.ingress == wanted.ingress;
 }
 
 std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
@@ -40,6 +44,7 @@ bool covers(const ipam::NetworkRecord& record, const NetworkPlan& plan, std::uin
          includes_all(record.subnets, texts(plan.subnets)) &&
          includes_all(recorded_gateways(record), texts(plan.gateways)) &&
          includes_all(recorded_sysctls(record), texts(plan.host_sysctls)) &&
+         (!plan.overlay || recorded_membership(record) == plan.overlay->digest) &&
          covers(policy_from_json(record.policy), merge_policy(record, plan));
 }
 
@@ -60,6 +65,33 @@ void rebuild_table(Host& host) {
     }
   });
   policy_table(host).rebuild(networks, ports);
+  guard_tunnels(host);
+}
+
+bool has_vtep(Host& host, const NetworkPlan& plan) {
+  return !plan.overlay || host.route().find_link_index(overlay::vtep_ifname(plan.name)).has_value();
+}
+
+/// What the record says of the network, as a plan: nothing but what is on record is made.
+NetworkPlan plan_of(const ipam::NetworkRecord& record) {
+  NetworkPlan plan;
+  plan.name = record.name;
+  plan.driver = record.driver;
+  plan.is_main = true;
+  plan.bridge = record.bridge;
+  plan.bridge_mac = MacAddress::parse(recorded_bridge_mac(record)).value_or(bridge_mac(record.bridge));
+  plan.localhost_publish = recorded_localhost_publish(record);
+  plan.policy = policy_from_json(record.policy);
+  for (const std::string& text : recorded_gateways(record)) {
+    if (const auto gateway = IpPrefix::parse(text)) plan.gateways.push_back(*gateway);
+  }
+  for (const std::string& text : recorded_sysctls(record)) {
+    const std::size_t equals = text.find('=');
+    plan.host_sysctls.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  plan.overlay = recorded_overlay(record);
+  if (plan.overlay) plan.mtu_bytes = plan.overlay->lease.mtu_bytes;
+  return plan;
 }
 
 }  // namespace
@@ -69,7 +101,8 @@ SharedNetwork ensure_network(Host& host, const NetworkPlan& plan,
   std::uint32_t index = 0;
   if (!plan.bridge.empty()) index = host.route().find_link_index(plan.bridge).value_or(0);
   const bool bridge_present = plan.bridge.empty() || index != 0;
-  if (seen && bridge_present && covers(*seen, plan, index)) return {index, recorded_bridge_mac(*seen)};
+  if (seen && bridge_present && covers(*seen, plan, index) && has_vtep(host, plan))
+    return {index, recorded_bridge_mac(*seen)};
   const HeldLock exclusive = host.live().lock_network(plan.name, LockMode::kExclusive);
   const ipam::NetworkRecord record = set_up_network(host, plan);
   return {recorded_bridge_index(record), recorded_bridge_mac(record)};
@@ -95,6 +128,31 @@ void withdraw_ports(Host& host, const std::vector<iptables::PublishedPort>& port
   if (ports.empty()) return;
   const HeldLock table = host.live().lock_table(LockMode::kShared);
   policy_table(host).withdraw(ports);
+}
+
+bool repair_network(Host& host, const std::string& network) {
+  const HeldLock exclusive = host.live().lock_network(network, LockMode::kExclusive);
+  std::optional<ipam::NetworkRecord> record;
+  host.live().read([&](const ipam::Transaction& store) { record = store.find_network(network); });
+  if (!record || is_leaving(*record)) return false;
+  set_up_network(host, plan_of(*record));
+  rebuild_table(host);
+  return true;
+}
+
+void hold_network(Host& host, const NetworkPlan& plan) {
+  const HeldLock exclusive = host.live().lock_network(plan.name, LockMode::kExclusive);
+  set_up_network(host, plan);
+}
+
+void release_network(Host& host, const std::string& network) {
+  host.live().write([&](ipam::Transaction& store) {
+    auto record = store.find_network(network);
+    if (!record || !is_held(*record)) return;
+    mark_released(*record);
+    store.put_network(*record);
+  });
+  remove_network_if_unused(host, network);
 }
 
 void remove_network_if_unused(Host& host, const std::string& network) {

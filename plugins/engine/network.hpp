@@ -31,6 +31,17 @@ void put_policy(Host& host, const iptables::NetworkPolicy& policy,
 /// Deletes the ports' elements.
 void withdraw_ports(Host& host, const std::vector<iptables::PublishedPort>& ports);
 
+/// Makes anew what the network's record says and something took away or changed by hand: bridge, gateways, sysctls, rules
+/// with all published ports, the overlay's device and entries. What is right is left as it is. False when the network is not
+/// set up here: nothing is done then.
+/// Errors: those of ensure_network(). An overlay whose lease is gone or damaged is left as it is: CHECK says so.
+bool repair_network(Host& host, const std::string& network);
+
+/// Sets the network up without an attachment; when the plan says that it is held, it stays without any.
+void hold_network(Host& host, const NetworkPlan& plan);
+/// It is held no longer: goes at once without attachments, else with its last one. Idempotent.
+void release_network(Host& host, const std::string& network);
+
 /// Removes bridge (when it was created, not adopted), rules, changed sysctls and record of a network without attachments.
 /// Does nothing when it has some. Idempotent. Errors: kTryAgainLater when the network lock stays taken; kKernel.
 void remove_network_if_unused(Host& host, const std::string& network);

@@ -12,6 +12,7 @@
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/ingress.hpp"
 #include "plugins/engine/log.hpp"
+#include "plugins/engine/overlay_network.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -47,7 +48,7 @@ ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkP
   ipam::NetworkRecord record = store.find_network(plan.name).value_or(ipam::NetworkRecord{});
   const iptables::NetworkPolicy policy = merge_policy(record, plan);
   record.name = plan.name;
-  if (record.driver.empty() || plan.driver == "bridge") {
+  if (record.driver.empty() || plan.is_main) {
     record.driver = plan.driver;
     record.extra[kLocalhostPublish] = plan.localhost_publish;
   }
@@ -63,6 +64,7 @@ ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkP
   record.extra[kSysctls] = sysctls;
   record.extra.erase(kLeaving);
   record.extra[kBridgeIndex] = 0;  // not usable before everything below is done
+  if (plan.overlay) note_overlay(record, *plan.overlay);
   return record;
 }
 
@@ -233,7 +235,8 @@ iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const Ne
   policy.publishes = policy.publishes || plan.policy.publishes;
   add_missing(policy.masquerade, plan.policy.masquerade);
   policy.ingress = plan.ingress.value_or(policy.ingress);
-  if (plan.driver != "bridge" && !record.driver.empty()) return policy;
+  policy.tunnelled = policy.tunnelled || plan.policy.tunnelled;
+  if (!plan.is_main && !record.driver.empty()) return policy;
   policy.link = plan.policy.link;
   policy.masquerade_exclude = plan.policy.masquerade_exclude;
   policy.isolated = plan.policy.isolated;
@@ -272,6 +275,7 @@ ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan) {
     host.live().read([&](const ipam::Transaction& store) { policy = with_link_mates(store, policy); });
     iptables::PolicyTable(host.netfilter()).install(policy);
   }
+  if (plan.overlay) set_up_overlay(host, plan, record);
   save(host, record);
   log_info("network=" + plan.name + " bridge=" + plan.bridge + " set up");
   return record;

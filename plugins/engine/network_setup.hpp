@@ -20,6 +20,12 @@ ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan);
 /// no attachment: an ADD that comes later sees that there is something to set up, and waits for the lock. Idempotent.
 void tear_down_network(Host& host, const std::string& network);
 
+/// What a network without attachments is kept for: an agent set it up, and takes it down.
+[[nodiscard]] bool is_held(const ipam::NetworkRecord& record);
+void mark_released(ipam::NetworkRecord& record);
+/// The digest of the membership that was programmed last; empty when there is no overlay, or none was.
+[[nodiscard]] std::string recorded_membership(const ipam::NetworkRecord& record);
+
 /// What the network's policy is once this plan is part of it: subnets add up, the configuration's switches win, and a plan
 /// of a chained plugin leaves the main plugin's switches alone.
 [[nodiscard]] iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record,

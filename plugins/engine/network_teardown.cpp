@@ -10,6 +10,7 @@
 #include "plugins/engine/flows.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network_setup.hpp"
+#include "plugins/engine/overlay_network.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -126,13 +127,16 @@ void tear_down_network(Host& host, const std::string& network) {
   host.live().write([&](ipam::Transaction& store) {
     if (store.has_attachments(network)) return;
     record = store.find_network(network);
+    if (record && is_held(*record)) record.reset();
     if (!record) return;
     ipam::NetworkRecord leaving = *record;
     mark_leaving(leaving);
     store.put_network(leaving);
   });
   if (!record) return;
+  tear_down_overlay(host, *record);  // first: no moment without its guard
   remove_policy(host, *record);
+  if (recorded_overlay(*record)) guard_tunnels_if_any(host);
   remove_bridge(host, *record);
   forget_flows_of_gateways(host, *record);
   host.live().write([&](ipam::Transaction& store) {

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/overlay/control/peers.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -11,6 +12,10 @@ namespace {
 bool has_family(const std::vector<IpPrefix>& prefixes, Family family) {
   return std::any_of(prefixes.begin(), prefixes.end(),
                      [family](const IpPrefix& prefix) { return prefix.address.family() == family; });
+}
+
+bool is_l2_overlay(const NetworkSpec& network) {
+  return network.overlay && network.overlay->lease.mode == overlay::Mode::kL2;
 }
 
 std::optional<IpAddress> gateway_of(const std::vector<ipam::LeaseRecord>& leases, Family family) {
@@ -45,6 +50,12 @@ NetworkPlan plan_network(const AttachmentRequest& request, const std::vector<ipa
   plan.driver = request.driver;
   plan.bridge = spec.bridge;
   plan.bridge_mac = bridge_mac(spec.bridge);
+  plan.is_main = true;
+  plan.overlay = spec.overlay;
+  if (is_l2_overlay(spec)) {
+    // Other nodes work out what address the gateway has, as they do for containers.
+    plan.bridge_mac = overlay::gateway_mac(spec.overlay->lease.node, spec.overlay->lease.vni);
+  }
   plan.mtu_bytes = spec.mtu_bytes;
   plan.promiscuous = spec.promiscuous;
   plan.force_address = spec.force_address;
@@ -62,6 +73,7 @@ NetworkPlan plan_network(const AttachmentRequest& request, const std::vector<ipa
   plan.policy.publishes = publishes;
   plan.policy.isolated = spec.isolated;
   plan.policy.internal = spec.internal;
+  plan.policy.tunnelled = spec.overlay.has_value();
   return plan;
 }
 
@@ -73,6 +85,9 @@ LinkPlan plan_link(const AttachmentRequest& request, const std::vector<IpPrefix>
   plan.handed_over = request.endpoint.handed_over;
   plan.container_ifname = plan.handed_over ? handed_over_ifname(request.key) : request.key.ifname;
   plan.container_mac = request.endpoint.mac.value_or(container_mac(request.key, addresses));
+  if (is_l2_overlay(request.network) && !addresses.empty()) {
+    plan.container_mac = overlay::container_mac(addresses.front().address);
+  }
   plan.mtu_bytes = request.network.mtu_bytes;
   plan.hairpin = request.endpoint.hairpin;
   plan.isolated = request.endpoint.port_isolation;

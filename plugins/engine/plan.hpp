@@ -25,6 +25,7 @@ struct NetworkPlan {
   std::string bridge;  ///< empty: no bridge of ours (chained behind another plugin)
   MacAddress bridge_mac;
   std::uint32_t mtu_bytes = 0;
+  bool is_main = false;  ///< of the plugin that makes the link: its switches are the network's
   bool promiscuous = false;
   bool force_address = false;
   bool localhost_publish = true;
@@ -34,6 +35,7 @@ struct NetworkPlan {
   std::optional<iptables::Ingress> ingress;  ///< nullopt: stays what the network has
   std::vector<std::string> pools;
   std::vector<IpPrefix> subnets;
+  std::optional<OverlaySpec> overlay;
 };
 
 /// The container's interface and its host end.

@@ -13,8 +13,18 @@
 #include "ipam/records.hpp"
 #include "plugins/cni/invocation.hpp"
 #include "plugins/cni/runtime_config.hpp"
+#include "plugins/overlay/control/lease.hpp"
 
 namespace netctl::engine {
+
+/// The overlay that a network is this host's part of.
+struct OverlaySpec {
+  overlay::Lease lease;
+  std::string digest;  ///< of the membership: what the kernel has to hold
+  /// Made of the configuration, and not what the lease file says: whoever sets the network up writes it there.
+  std::optional<overlay::Membership> fresh;
+  bool held = false;  ///< an agent keeps the network, whether it has attachments or not
+};
 
 /// What all attachments of a network share.
 struct NetworkSpec {
@@ -28,6 +38,7 @@ struct NetworkSpec {
   bool isolated = false;
   bool internal = false;
   bool localhost_publish = true;  ///< published ports are reachable through 127.0.0.1 too
+  std::optional<OverlaySpec> overlay;
 };
 
 /// What concerns this container's interface alone.

@@ -13,6 +13,7 @@
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
+#include "plugins/engine/overlay_network.hpp"
 #include "plugins/engine/ports.hpp"
 #include "plugins/engine/sharing.hpp"
 
@@ -62,6 +63,7 @@ void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request
       return !other || examine(host, *other) == Liveness::kDead;
     };
     record.leases = ipam::allocate(store, *wishes.pool, wishes.allocation, is_dead);
+    add_paired_leases(request, record.leases);
   } else if (!wishes.given.empty()) {
     record.leases = wishes.given;
   }

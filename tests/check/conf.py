@@ -70,6 +70,7 @@ files = [path for path in files if path.startswith("conf/") and not path.startsw
 assert files, "conf/ is empty"
 names = {}
 with Lab() as lab:
+    lab.outside(host_address="192.0.2.1")  # the underlay that conf/overlay.conflist names
     os.environ["NETCTL_CONF_DIR"] = str(ROOT / "conf")
     for path in files:
         config = json.loads((ROOT / path).read_text())

@@ -23,11 +23,11 @@ MAY_INCLUDE = {
     "ipam": ("base",),
     "plugins/cni": ("base",),
     "plugins/overlay/control": ("base", "netlink"),
-    "plugins/overlay": ("base", "netlink", "plugins/cni", "plugins/overlay/control"),
+    "plugins/overlay": (*EXECUTABLE, "plugins/overlay/control"),
     "plugins/overlay/source": ("base", "plugins/cni", "plugins/overlay", "plugins/overlay/control"),
     "plugins/overlay/agent": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay", "plugins/overlay/control",
                               "plugins/overlay/source"),
-    "plugins/engine": LIBRARIES,
+    "plugins/engine": (*LIBRARIES, "plugins/overlay/control"),
     "plugins/engine/parts": EXECUTABLE,
     "plugins/bridge": EXECUTABLE,
     "plugins/none": EXECUTABLE,
@@ -40,7 +40,7 @@ MAY_INCLUDE = {
     "plugins/hook": (*EXECUTABLE, "plugins/frontdoor"),
     "plugins/netavark": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
     "plugins/docker": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
-    "netctl": (*EXECUTABLE, "plugins/frontdoor"),
+    "netctl": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay/overlay.hpp"),
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts")
 OVERLAY = ("plugins/overlay", "plugins/overlay/control", "plugins/overlay/source", "plugins/overlay/agent")

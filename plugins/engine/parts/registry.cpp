@@ -23,6 +23,7 @@ constexpr auto kKinds = std::to_array<PartKind>({
      .owns_attachment = true,
      .undo = parts::restore_netns,
      .find_drift = parts::find_netns_drift},
+    {.name = "overlay", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "host-local", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "portmap", .owns_attachment = false, .undo = nullptr, .find_drift = nullptr},
     {.name = kBandwidthPart, .owns_attachment = false, .undo = undo_bandwidth, .find_drift = bandwidth_drift},

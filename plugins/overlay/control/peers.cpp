@@ -10,6 +10,14 @@
 namespace netctl::overlay {
 namespace {
 
+std::vector<IpPrefix> blocks_of(const std::vector<IpPrefix>& blocks, Family family) {
+  std::vector<IpPrefix> some;
+  for (const IpPrefix& block : blocks) {
+    if (block.address.family() == family) some.push_back(block);
+  }
+  return some;
+}
+
 [[noreturn]] void reject(const std::string& sentence) { throw Error(ErrorCode::kInvalidConfig, sentence); }
 
 void validate_block(const Node& node, const IpPrefix& block, const std::vector<IpPrefix>& subnets,
@@ -17,6 +25,10 @@ void validate_block(const Node& node, const IpPrefix& block, const std::vector<I
   const std::string whose = "the block " + block.to_string() + " of node " + node.name;
   if (block.has_host_bits()) {
     reject(whose + " has host bits; write " + block.network().to_string());
+  }
+  if (block.address.bits() - block.length < 2) {
+    reject(whose +
+           " has no address for a container beside the VTEP's and the gateway's; use a /30 (/126) or larger");
   }
   const bool inside = std::any_of(subnets.begin(), subnets.end(), [&block](const IpPrefix& subnet) {
     return subnet.length <= block.length && subnet.contains(block.address);
@@ -27,6 +39,20 @@ void validate_block(const Node& node, const IpPrefix& block, const std::vector<I
            " has more than 1024 addresses, each of which is an entry on every other node; use mode "
            "routed, or a smaller block");
   }
+}
+
+/// Both blocks of a pair have one hardware address for each place.
+void validate_pairs(const Node& node) {
+  const std::vector<IpPrefix> v4 = blocks_of(node.blocks, Family::kIpv4);
+  const std::vector<IpPrefix> v6 = blocks_of(node.blocks, Family::kIpv6);
+  if (v4.empty() || v6.empty()) return;
+  bool paired = v4.size() == v6.size();
+  for (std::size_t i = 0; paired && i < v4.size(); ++i) paired = 32U - v4[i].length == 128U - v6[i].length;
+  if (paired) return;
+  reject(
+      "in mode l2 each IPv4 block of node " + node.name +
+      " needs an IPv6 block of the same size (a /28 and a /124): a container's IPv6 address follows from its "
+      "IPv4 one");
 }
 
 struct Owned {
@@ -67,6 +93,13 @@ void validate_nodes(const std::vector<Node>& nodes, const std::vector<IpPrefix>&
       reject("the VTEP addresses of the nodes " + nodes.front().name + " and " + node.name +
              " are of different IP versions; one VXLAN device has only one");
     }
+    if (mode == Mode::kL2) validate_pairs(node);
+    for (const IpPrefix& subnet : subnets) {
+      if (!subnet.contains(node.vtep)) continue;
+      reject("the VTEP address " + node.vtep.to_string() + " of node " + node.name +
+             " lies inside the overlay's subnet " + subnet.to_string() +
+             ": its own packets would lead into it; give the overlay another subnet");
+    }
     for (const IpPrefix& block : node.blocks) {
       validate_block(node, block, subnets, mode);
       blocks.push_back({block, &node.name});
@@ -79,6 +112,14 @@ MacAddress vtep_mac(const std::string& node, std::uint32_t vni) {
   return MacAddress::from_hash(hash_parts({"vtep", node, std::to_string(vni)}).high());
 }
 
+MacAddress gateway_mac(const std::string& node, std::uint32_t vni) {
+  return MacAddress::from_hash(hash_parts({"gateway", node, std::to_string(vni)}).high());
+}
+
+IpAddress gateway_in(const IpPrefix& block) {
+  return IpAddress::from_number(block.address.family(), block.first().number() + 1);
+}
+
 MacAddress container_mac(const IpAddress& address) {
   MacAddress mac;
   mac.bytes[0] = 0x02;
@@ -87,6 +128,18 @@ MacAddress container_mac(const IpAddress& address) {
   std::size_t at = 0;
   for (const std::uint8_t byte : address.bytes()) tail[at++ % 4] ^= byte;
   return mac;
+}
+
+std::optional<PairedAddress> paired_address(const std::vector<IpPrefix>& blocks, const IpAddress& address) {
+  const std::vector<IpPrefix> v4 = blocks_of(blocks, Family::kIpv4);
+  const std::vector<IpPrefix> v6 = blocks_of(blocks, Family::kIpv6);
+  for (std::size_t i = 0; i < v4.size() && i < v6.size(); ++i) {
+    if (!address.is_v4() || !v4[i].contains(address)) continue;
+    const uint128 offset = address.number() - v4[i].first().number();
+    return PairedAddress{IpAddress::from_number(Family::kIpv6, v6[i].first().number() + offset),
+                         gateway_in(v6[i])};
+  }
+  return std::nullopt;
 }
 
 IpAddress gateway_to(const IpPrefix& block, const MacAddress& vtep) {

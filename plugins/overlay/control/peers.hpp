@@ -41,11 +41,18 @@ struct Node {
 inline constexpr unsigned kLargestL2BlockBits = 10;
 
 /// Errors: kInvalidConfig, naming both sides: two nodes with one name, one VTEP address for two nodes, VTEPs of different IP
-/// versions, overlapping blocks, a block outside of `subnets` or with host bits, an l2 block of more than 1,024 addresses.
+/// versions or inside of `subnets`, overlapping blocks, a block of less than four addresses, outside of `subnets` or with
+/// host bits, an l2 block of more than 1,024 addresses, l2 blocks of both IP versions that do not come in pairs.
 void validate_nodes(const std::vector<Node>& nodes, const std::vector<IpPrefix>& subnets, Mode mode);
 
 /// Hardware address of the VTEP that the node has for this VNI.
 [[nodiscard]] MacAddress vtep_mac(const std::string& node, std::uint32_t vni);
+
+/// l2: of the bridge that a node's containers have as their gateway.
+[[nodiscard]] MacAddress gateway_mac(const std::string& node, std::uint32_t vni);
+
+/// A block's first address is the VTEP's (routed), or nobody's; the second one is the gateway of the node's containers.
+[[nodiscard]] IpAddress gateway_in(const IpPrefix& block);
 
 /// l2: of the container with this address: 02:42 and the four bytes of an IPv4 address, as Docker's; of an IPv6 address
 /// 02:4a and its last four bytes, mixed with the rest.
@@ -59,6 +66,16 @@ void validate_nodes(const std::vector<Node>& nodes, const std::vector<IpPrefix>&
 /// What ESP with AES-GCM takes besides (RFC 4303, RFC 4106): 8 header, 8 initialisation vector, at most 3 padding, 2
 /// trailer, 16 integrity check value; rounded up to whole words.
 inline constexpr std::uint32_t kEncryptionBytes = 40;
+
+/// l2 with both IP versions: what follows from a container's IPv4 address, which lies in one of the node's `blocks`: its
+/// IPv6 address at the same place of the IPv6 block that belongs to the IPv4 one (the first to the first, and so on), and
+/// the gateway there. nullopt without IPv6 blocks.
+struct PairedAddress {
+  IpAddress address;
+  IpAddress gateway;
+};
+[[nodiscard]] std::optional<PairedAddress> paired_address(const std::vector<IpPrefix>& blocks,
+                                                          const IpAddress& address);
 
 /// routed: the neighbour that stands for the node: its block's first address, or for IPv6 the link-local address of its
 /// VTEP.

@@ -18,15 +18,24 @@ void add_routed(const Node& node, std::uint32_t vni, Desired& desired) {
   }
 }
 
-void add_bridged(const Node& node, Desired& desired) {
-  for (const IpPrefix& block : node.blocks) {
-    const uint128 count = uint128{1} << (block.address.bits() - block.length);
-    for (uint128 offset = 0; offset < count; ++offset) {
-      const IpAddress address =
-          IpAddress::from_number(block.address.family(), block.first().number() + offset);
-      const MacAddress mac = container_mac(address);
-      desired.vteps[mac] = node.vtep;
-      desired.neighbours[address] = mac;
+/// A container with both kinds of addresses has the hardware address that follows from its IPv4 one.
+void add_bridged_block(const Node& node, const IpPrefix& block, std::uint32_t vni, Desired& desired) {
+  const uint128 count = uint128{1} << (block.address.bits() - block.length);
+  for (uint128 offset = 0; offset < count; ++offset) {
+    const IpAddress address = IpAddress::from_number(block.address.family(), block.first().number() + offset);
+    if (desired.neighbours.contains(address)) continue;
+    const bool is_gateway = address == gateway_in(block);
+    const MacAddress mac = is_gateway ? gateway_mac(node.name, vni) : container_mac(address);
+    desired.vteps[mac] = node.vtep;
+    desired.neighbours[address] = mac;
+    if (const auto paired = paired_address(node.blocks, address)) desired.neighbours[paired->address] = mac;
+  }
+}
+
+void add_bridged(const Node& node, std::uint32_t vni, Desired& desired) {
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    for (const IpPrefix& block : node.blocks) {
+      if (block.address.family() == family) add_bridged_block(node, block, vni, desired);
     }
   }
 }
@@ -122,7 +131,7 @@ Desired desired_entries(const std::vector<Node>& nodes, const std::string& self,
     if (mode == Mode::kRouted) {
       add_routed(node, vni, desired);
     } else {
-      add_bridged(node, desired);
+      add_bridged(node, vni, desired);
     }
   }
   return desired;

@@ -71,6 +71,37 @@ TEST(Nodes, HaveSmallBlocksInL2) {
   EXPECT_THAT(complaint({node("a", "192.0.2.1", {"fd00:44:0:1::/64"})}, Mode::kL2), HasSubstr("1024"));
 }
 
+TEST(Nodes, HaveRoomForAContainer) {
+  EXPECT_EQ(complaint({node("a", "192.0.2.1", {"10.244.0.4/30", "fd00:44:0:1::4/126"})}), "");
+  EXPECT_THAT(complaint({node("a", "192.0.2.1", {"10.244.0.4/31"})}),
+              HasSubstr("no address for a container"));
+}
+
+TEST(Nodes, HaveVtepsOutsideOfTheOverlay) {
+  EXPECT_THAT(complaint({node("a", "10.244.9.9", {"10.244.1.0/24"})}),
+              HasSubstr("inside the overlay's subnet"));
+}
+
+TEST(Nodes, HavePairsOfBlocksInL2) {
+  EXPECT_EQ(complaint({node("a", "192.0.2.1", {"fd00:44::10/124", "10.244.0.16/28"})}, Mode::kL2), "");
+  EXPECT_THAT(complaint({node("a", "192.0.2.1", {"10.244.0.16/28", "fd00:44::20/123"})}, Mode::kL2),
+              HasSubstr("of the same size"));
+  EXPECT_THAT(
+      complaint({node("a", "192.0.2.1", {"10.244.0.16/28", "10.244.0.32/28", "fd00:44::10/124"})}, Mode::kL2),
+      HasSubstr("of the same size"));
+}
+
+TEST(PairedAddress, IsAtTheSamePlaceOfTheBlockThatBelongsToIt) {
+  const std::vector<IpPrefix> blocks{prefix("10.244.0.16/28"), prefix("fd00:44::50/124"),
+                                     prefix("10.244.0.32/28"), prefix("fd00:44::70/124")};
+  EXPECT_EQ(paired_address(blocks, ip("10.244.0.18"))->address, ip("fd00:44::52"));
+  EXPECT_EQ(paired_address(blocks, ip("10.244.0.18"))->gateway, ip("fd00:44::51"));
+  EXPECT_EQ(paired_address(blocks, ip("10.244.0.47"))->address, ip("fd00:44::7f"));
+  EXPECT_FALSE(paired_address(blocks, ip("10.244.0.48")));
+  EXPECT_FALSE(paired_address(blocks, ip("fd00:44::52")));
+  EXPECT_FALSE(paired_address({prefix("10.244.0.16/28")}, ip("10.244.0.18")));
+}
+
 TEST(HardwareAddress, OfAVtepFollowsFromNodeAndVni) {
   EXPECT_EQ(vtep_mac("a", 42), vtep_mac("a", 42));
   EXPECT_NE(vtep_mac("a", 42), vtep_mac("b", 42));

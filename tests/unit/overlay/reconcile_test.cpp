@@ -90,6 +90,17 @@ TEST(DesiredEntries, CoverEveryAddressOfABlockInL2) {
   EXPECT_THAT(wanted.routes, IsEmpty());
 }
 
+TEST(DesiredEntries, OfBothIpVersionsShareAHardwareAddressInL2) {
+  Node small = node(2);
+  small.blocks = {prefix("fd00:44::10/124"), prefix("10.244.0.16/28")};
+  const Desired wanted = desired({small}, Mode::kL2);
+  EXPECT_THAT(wanted.vteps, SizeIs(16));
+  EXPECT_THAT(wanted.neighbours, SizeIs(32));
+  EXPECT_EQ(wanted.neighbours.at(ip("fd00:44::12")), container_mac(ip("10.244.0.18")));
+  EXPECT_EQ(wanted.neighbours.at(ip("10.244.0.17")), gateway_mac("node-2", kVni));
+  EXPECT_EQ(wanted.neighbours.at(ip("fd00:44::11")), gateway_mac("node-2", kVni));
+}
+
 TEST(Reconcile, FindsNothingToDoWhereAllIsThere) {
   const Desired wanted = desired({node(1), node(2), node(3)});
   EXPECT_TRUE(reconcile(wanted, kernel_with(wanted), kVtep).empty());
