@@ -59,6 +59,7 @@ NetworkPlan plan_of(const std::string& driver, const iptables::NetworkPolicy& po
   NetworkPlan plan;
   plan.name = policy.network;
   plan.driver = driver;
+  plan.is_main = driver == "bridge";
   plan.policy = policy;
   return plan;
 }
