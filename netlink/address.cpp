@@ -48,14 +48,17 @@ void visit_family(Socket& socket, std::uint32_t index, Family family, Visit visi
 
 }  // namespace
 
-Request add_address(std::uint32_t index, const IpPrefix& address, DuplicateDetection detection) {
+Request add_address(std::uint32_t index, const IpPrefix& address, DuplicateDetection detection,
+                    PrefixRoute prefix_route) {
   Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, "add " + on_link(address, index));
   put_address(request, index, address);
+  std::uint32_t flags = prefix_route == PrefixRoute::kOff ? IFA_F_NOPREFIXROUTE : 0U;
   if (address.address.is_v4()) {
     if (address.length < 31) request.put(kBroadcast, address.last());
   } else if (detection == DuplicateDetection::kOff) {
-    request.put(kFlags, IFA_F_NODAD);
+    flags |= IFA_F_NODAD;
   }
+  if (flags != 0) request.put(kFlags, flags);
   request.tolerate({EEXIST});  // ADD after a half-done ADD
   return request;
 }

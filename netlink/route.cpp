@@ -11,6 +11,7 @@ namespace {
 constexpr Attr<RTA_DST, IpAddress> kDestination{};
 constexpr Attr<RTA_GATEWAY, IpAddress> kGateway{};
 constexpr Attr<RTA_OIF, std::uint32_t> kLink{};
+constexpr Attr<RTA_PREFSRC, IpAddress> kPreferredSource{};
 constexpr Attr<RTA_PRIORITY, std::uint32_t> kPriority{};
 constexpr Attr<RTA_TABLE, std::uint32_t> kTable{};
 constexpr Attr<RTAX_MTU, std::uint32_t> kMetricMtu{};
@@ -58,6 +59,7 @@ void put_route(Request& request, const Route& route, std::uint8_t scope) {
   if (route.gateway) request.put(kGateway, *route.gateway);
   if (route.link_index != 0) request.put(kLink, route.link_index);
   if (route.priority) request.put(kPriority, *route.priority);
+  if (route.preferred_source) request.put(kPreferredSource, *route.preferred_source);
   put_metrics(request, route);
 }
 

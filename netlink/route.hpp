@@ -22,6 +22,8 @@ struct Route {
   std::optional<std::uint32_t> priority;
   std::optional<std::uint32_t> mtu_bytes;
   std::optional<std::uint32_t> advertised_mss_bytes;
+  std::optional<IpAddress>
+      preferred_source;  ///< of packets that name none; not read back (the kernel sets it, too)
   bool on_link = false;  ///< the gateway is reachable although no connected prefix covers it
 
   auto operator<=>(const Route&) const = default;
