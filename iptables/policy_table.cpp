@@ -144,6 +144,25 @@ void PolicyTable::withdraw(std::span<const PublishedPort> ports) {
   delete_exactly(*socket_, elements_of(ports), {});
 }
 
+void PolicyTable::withdraw_link(const std::string& network, const std::string& link,
+                                std::span<const NetworkPolicy> staying) {
+  NetworkPolicy all;
+  all.network = network;
+  all.link = link;
+  all.publishes = all.isolated = all.internal = true;
+  std::vector<Element> elements = elements_of(all);
+  std::vector<Element> kept;
+  for (const NetworkPolicy& policy : staying) {
+    for (Element& element : elements_of(policy)) kept.push_back(std::move(element));
+  }
+  const auto stays = [&kept](const Element& element) {
+    return std::any_of(kept.begin(), kept.end(),
+                       [&element](const Element& other) { return other.has_same_key(element); });
+  };
+  elements.erase(std::remove_if(elements.begin(), elements.end(), stays), elements.end());
+  delete_exactly(*socket_, std::move(elements), {});
+}
+
 void PolicyTable::install(const NetworkPolicy& network) { rebuild({&network, 1}, {}); }
 
 void PolicyTable::rebuild(std::span<const NetworkPolicy> networks, std::span<const PublishedPort> ports) {

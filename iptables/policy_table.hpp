@@ -28,6 +28,11 @@ class PolicyTable {
   /// (somebody else's by now) is left alone.
   void withdraw(std::span<const PublishedPort> ports);
 
+  /// Deletes every element of a link, but those that one of `staying` has. What is gone already is success. Lock: shared,
+  /// unless others may use the link.
+  void withdraw_link(const std::string& network, const std::string& link,
+                     std::span<const NetworkPolicy> staying);
+
   /// Makes table, base chains, sets, maps where missing, this network's chain anew with its rules, and all its elements.
   /// Idempotent. Chains named user-* are made once and never flushed.
   void install(const NetworkPolicy& network);

@@ -1,5 +1,7 @@
 #include "plugins/bridge/bridge_config.hpp"
 
+#include <set>
+
 #include "base/error.hpp"
 #include "plugins/cni/config_reader.hpp"
 #include "plugins/engine/ipam_config.hpp"
@@ -13,16 +15,53 @@ bool is_on(const cni::ConfigReader& reader, std::string_view key, bool otherwise
   return reader.boolean(key).value_or(otherwise);
 }
 
-void refuse_vlan_keys(const cni::ConfigReader& config) {
-  const auto vlan = config.integer("vlan", 0, 4094);
-  const nlohmann::json* trunk = config.raw("vlanTrunk");
-  const bool wants_trunk = trunk != nullptr && !(trunk->is_array() && trunk->empty());
-  if (vlan.value_or(0) == 0 && !wants_trunk && !is_on(config, "preserveDefaultVlan")) return;
-  const char* key = vlan.value_or(0) != 0 ? "vlan" : (wants_trunk ? "vlanTrunk" : "preserveDefaultVlan");
-  throw Error(ErrorCode::kUnsupportedField,
-              std::string("the key ") + key + " with value " + config.raw(key)->dump() +
-                  " needs bridge VLAN filtering, which this version does not program; leave it out",
-              key);
+constexpr std::int64_t kHighestVlan = 4094;
+
+/// Ids and ranges as one list of ranges, in order and disjoint.
+std::vector<std::pair<std::uint16_t, std::uint16_t>> read_vlan_trunk(const cni::ConfigReader& config) {
+  std::set<std::uint16_t> ids;
+  config.each_object("vlanTrunk", [&ids](const cni::ConfigReader& entry) {
+    const auto first = entry.integer("minID", 1, kHighestVlan);
+    const auto last = entry.integer("maxID", 1, kHighestVlan);
+    const auto single = entry.integer("id", 1, kHighestVlan);
+    if (first.has_value() != last.has_value()) {
+      entry.complain(first ? "maxID" : "minID",
+                     std::string("minID and maxID should be configured simultaneously, ") +
+                         (first ? "maxID" : "minID") + " is missing");
+    }
+    if (first && *first > *last) entry.complain("minID", "minID is greater than maxID in trunk parameter");
+    for (std::int64_t id = first.value_or(1); id <= last.value_or(0); ++id)
+      ids.insert(static_cast<std::uint16_t>(id));
+    if (single) ids.insert(static_cast<std::uint16_t>(*single));
+  });
+  std::vector<std::pair<std::uint16_t, std::uint16_t>> ranges;
+  for (const std::uint16_t id : ids) {
+    if (!ranges.empty() && ranges.back().second + 1 == id) {
+      ranges.back().second = id;
+    } else {
+      ranges.emplace_back(id, id);
+    }
+  }
+  return ranges;
+}
+
+engine::VlanSpec read_vlan(const cni::ConfigReader& config) {
+  engine::VlanSpec vlan;
+  vlan.access = static_cast<std::uint16_t>(config.integer("vlan", 0, kHighestVlan).value_or(0));
+  vlan.trunk = read_vlan_trunk(config);
+  vlan.keep_default = is_on(config, "preserveDefaultVlan", true);
+  return vlan;
+}
+
+/// The gateway of a VLAN is an interface of its own, which needs a name.
+void check_gateway_name(const cni::ConfigReader& config, const engine::AttachmentRequest& request,
+                        const engine::VlanSpec& vlan) {
+  constexpr std::size_t kLongestName = 15;
+  if (vlan.access == 0 || !request.network.is_gateway) return;
+  const std::string name = request.network.bridge + "." + std::to_string(vlan.access);
+  if (name.size() <= kLongestName) return;
+  config.complain("bridge", "with vlan and isGateway its name must leave room for the gateway's interface: " +
+                                name + " is longer than 15 bytes; choose a shorter name");
 }
 
 std::string read_bridge_name(const cni::ConfigReader& config) {
@@ -133,8 +172,10 @@ engine::AttachmentRequest read_request(const cni::Invocation& invocation) {
   request.labels = runtime.labels;
   request.aliases = runtime.aliases;
   request.invocation = &invocation;
-  refuse_vlan_keys(config);
+  const engine::VlanSpec vlan = read_vlan(config);
+  request.link = engine::BridgePort{vlan};
   read_network(config, request);
+  check_gateway_name(config, request, vlan);
   read_endpoint(config, runtime, request);
   if (const auto own = config.object("netctl")) read_own_keys(*own, request);
   request.addressing = engine::read_addressing(invocation, runtime);

@@ -10,13 +10,12 @@
 #include "base/undo_stack.hpp"
 #include "netlink/address.hpp"
 #include "netlink/link.hpp"
-#include "netlink/neighbour.hpp"
 #include "netlink/sysctl.hpp"
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/addressing.hpp"
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/flows.hpp"
-#include "plugins/engine/identity.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
@@ -28,67 +27,24 @@ namespace {
 
 constexpr std::uint32_t kLoopbackIndex = 1;  // LOOPBACK_IFINDEX (include/net/flow.h)
 
-void throw_if_taken(Container& container, const LinkPlan& link) {
-  if (netlink::find_link(container.route, link.container_ifname)) {
-    throw Error(ErrorCode::kInterfaceTaken,
-                "the container has an interface named " + link.container_ifname +
-                    " already; choose another CNI_IFNAME, or detach that one first");
-  }
-}
-
-/// The name is a hash of the identity: whoever holds it is what a crash of the same attachment left.
-void delete_leftover(Host& host, const Plan& plan) {
-  const auto leftover = netlink::find_link(host.route(), plan.link->host_ifname);
-  if (leftover && leftover->kind == "veth") host.route().transact(netlink::delete_link(leftover->index));
-}
-
-void create_pair(Host& host, Container& container, const Plan& plan, std::uint32_t bridge_index) {
-  netlink::VethSpec spec;
-  spec.host_name = plan.link->host_ifname;
-  spec.host_mac = plan.link->host_mac;
-  spec.master_index = bridge_index;
-  spec.mtu_bytes = plan.link->mtu_bytes;
-  spec.container_name = plan.link->container_ifname;
-  spec.container_mac = plan.link->container_mac;
-  spec.container_netns_fd = container.netns.fd();
-  const netlink::Request request = netlink::create_veth(spec);
-  try {
-    host.route().transact(request);
-  } catch (const Error& error) {
-    if (error.sys_errno() != EEXIST) throw;
-    if (!plan.link->handed_over) throw_if_taken(container, *plan.link);
-    delete_leftover(host, plan);
-    host.route().transact(request);
-  }
-}
-
-std::uint32_t must_find(const netlink::Socket& socket, const std::string& ifname) {
-  if (const auto index = socket.find_link_index(ifname)) return *index;
-  throw Error(ErrorCode::kTryAgainLater,
-              "interface " + ifname + " vanished as it was being set up; try again");
-}
-
-void configure_host_end(Host& host, const Plan& plan) {
-  const std::uint32_t index = must_find(host.route(), plan.link->host_ifname);
-  netlink::BridgePortSpec port;
-  port.index = index;
-  port.alias = plan.link->alias;
-  port.hairpin = plan.link->hairpin;
-  port.isolated = plan.link->isolated;
-  port.locked = plan.link->locked;
-  std::vector<netlink::Request> requests{netlink::set_bridge_port(port)};
-  if (port.locked) requests.push_back(netlink::add_bridge_fdb(index, plan.link->container_mac));
-  host.route().transact_all(requests);
-  netlink::write_sysctls(plan.host_sysctls);
+/// False when a userspace driver has the device: then there is nothing to give addresses to.
+bool has_interface(const Plan& plan) {
+  const auto* moved = std::get_if<DevicePlan>(&plan.link->shape);
+  return moved == nullptr || moved->device;
 }
 
 void configure_container_end(Container& container, const Plan& plan) {
-  const std::uint32_t index = must_find(container.route, plan.link->container_ifname);
   std::vector<netlink::Request> requests{netlink::set_up(kLoopbackIndex)};
+  if (!has_interface(plan)) {
+    container.route.transact_all(requests);
+    return;
+  }
+  const std::uint32_t index = must_find(container.route, plan.link->container_ifname);
   const auto detection =
       plan.detect_duplicates ? netlink::DuplicateDetection::kOn : netlink::DuplicateDetection::kOff;
+  const auto prefix_route = plan.connected_routes ? netlink::PrefixRoute::kOn : netlink::PrefixRoute::kOff;
   for (const IpPrefix& address : plan.addresses) {
-    requests.push_back(netlink::add_address(index, address, detection));
+    requests.push_back(netlink::add_address(index, address, detection, prefix_route));
   }
   if (plan.link->up) requests.push_back(netlink::set_up(index));
   for (netlink::Route route : plan.kernel_routes) {
@@ -101,22 +57,26 @@ void configure_container_end(Container& container, const Plan& plan) {
 
 cni::Result make_result(const AttachmentRequest& request, const Plan& plan, const SharedNetwork& network,
                         const ipam::AttachmentRecord& record) {
-  constexpr int kContainerInterface = 2;
   cni::Result result;
-  cni::Interface bridge;
-  bridge.name = plan.network.bridge;
-  bridge.mac = network.bridge_mac;
-  cni::Interface host_end;
-  host_end.name = plan.link->host_ifname;
-  host_end.mac = plan.link->host_mac.to_string();
-  cni::Interface container_end;
-  container_end.name = request.key.ifname;  // also when the runtime gives it that name, later
-  container_end.mac = plan.link->container_mac.to_string();
-  container_end.sandbox = request.netns_path;
-  if (plan.link->mtu_bytes != 0) container_end.mtu_bytes = plan.link->mtu_bytes;
-  result.interfaces = {bridge, host_end, container_end};
+  result.interfaces = host_interfaces(plan, network);
+  std::optional<int> container_interface;
+  if (has_interface(plan)) {
+    container_interface = static_cast<int>(result.interfaces.size());
+    cni::Interface container_end;
+    container_end.name = request.key.ifname;  // also when the runtime gives it that name, later
+    container_end.mac = plan.link->container_mac.to_string();
+    container_end.sandbox = request.netns_path;
+    if (plan.link->mtu_bytes != 0) container_end.mtu_bytes = plan.link->mtu_bytes;
+    result.interfaces.push_back(std::move(container_end));
+  }
+  if (!network.gateway_mac.empty()) {
+    cni::Interface gateway;
+    gateway.name = plan.network.gateway_link;
+    gateway.mac = network.gateway_mac;
+    result.interfaces.push_back(std::move(gateway));
+  }
   for (const ipam::LeaseRecord& lease : record.leases) {
-    result.ips.push_back({lease.address, lease.gateway, kContainerInterface});
+    result.ips.push_back({lease.address, lease.gateway, container_interface});
   }
   result.routes = plan.routes;
   result.dns = plan.dns;
@@ -126,20 +86,21 @@ cni::Result make_result(const AttachmentRequest& request, const Plan& plan, cons
 
 void remember(const Plan& plan, const AttachmentRequest& request, ipam::AttachmentRecord& record) {
   record.parts[request.driver] = ipam::State::kReady;
-  record.host_mac = plan.link->host_mac.to_string();
-  record.container_mac = plan.link->container_mac.to_string();
   if (plan.link->handed_over) record.extra[kHandedOver] = true;
-  record.extra["port"] = {
-      {"hairpin", plan.link->hairpin}, {"isolated", plan.link->isolated}, {"locked", plan.link->locked}};
+  if (has_interface(plan)) record.container_mac = plan.link->container_mac.to_string();
+  if (!plan.link->host_ifname.empty()) record.host_mac = plan.link->host_mac.to_string();
+  const auto* port = std::get_if<BridgePortPlan>(&plan.link->shape);
+  if (port == nullptr) return;
+  record.extra["port"] = {{"hairpin", port->hairpin}, {"isolated", port->isolated}, {"locked", port->locked}};
+  if (port->vlan.is_wanted()) record.extra["port"]["vlan"] = links::to_json(port->vlan);
 }
 
 cni::Result apply(Host& host, Container& container, const AttachmentRequest& request, Reservation& reserved) {
   ipam::AttachmentRecord& record = reserved.record;
   const Plan plan = make_plan(request, record.leases, record.ports);
   const SharedNetwork network = ensure_network(host, plan.network, reserved.network);
-  create_pair(host, container, plan, network.bridge_index);
-  configure_host_end(host, plan);
-  put_policy(host, plan.network.policy, plan.ports);
+  make_link(host, container, plan, network);
+  put_policy(host, policy_at_link(plan.network.policy, record), plan.ports);
   if (!plan.link->handed_over) configure_container_end(container, plan);
   forget_flows_before(host, plan.ports);
   cni::Result result = make_result(request, plan, network, record);
@@ -185,6 +146,7 @@ cni::Result attach(Host& host, AttachmentRequest request) {
                           [&] { remove_network_if_unused(host, request.key.network); });
   const HeldLock lock = host.live().lock_attachment(request.key);
   refuse_duplicate(host, request, container.cookie);
+  resolve_link(host, &container, request);
   UndoStack undo(report_undo);
   if (request.addressing.kind == Addressing::kDelegate) {
     undo.on_failure("release the delegate's addresses", [&] { call_delegate(request, cni::Command::kDel); });
@@ -205,6 +167,7 @@ void undo_attach(Host& host, const AttachmentRequest& request) {
 }
 
 Plan plan_attach(Host& host, AttachmentRequest request) {
+  resolve_link(host, nullptr, request);
   const ipam::AttachmentRecord record = rehearse_reserve(host, request);
   return make_plan(request, record.leases, record.ports);
 }

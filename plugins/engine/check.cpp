@@ -10,6 +10,7 @@
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/ingress.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/overlay_network.hpp"
@@ -31,6 +32,7 @@ void check_host_end(Host& host, const ipam::AttachmentRecord& record, Findings& 
     findings.push_back("the alias of " + record.host_ifname + " is not this attachment's");
   }
   if (!link->up) findings.push_back(record.host_ifname + " is down");
+  if (record.bridge.empty()) return;
   const auto bridge = netlink::find_link(host.route(), record.bridge);
   if (!bridge) {
     findings.push_back("the bridge " + record.bridge + " is gone");
@@ -47,6 +49,9 @@ void check_host_end(Host& host, const ipam::AttachmentRecord& record, Findings& 
     findings.push_back("isolation of " + record.host_ifname + " was changed");
   if (differs("locked", link->locked))
     findings.push_back("source check of " + record.host_ifname + " was changed");
+  const VlanSpec vlan = links::vlan_from_json(port.value("vlan", nlohmann::json()));
+  for (std::string& finding : links::vlan_drift(host, link->index, record.host_ifname, vlan))
+    findings.push_back(std::move(finding));
 }
 
 bool has_route(const std::vector<netlink::Route>& present, const cni::ResultRoute& wanted) {
@@ -87,6 +92,7 @@ void check_policy(Host& host, const ipam::AttachmentRecord& record, Findings& fi
   host.live().read([&](const ipam::Transaction& store) {
     const auto network = store.find_network(record.key.network);
     if (network) policy = policy_from_json(network->policy);
+    if (policy) policy = policy_at_link(*policy, record);
     if (policy && !policy->is_empty()) policy = with_link_mates(store, *policy);
   });
   // Only what has a link or ports of ours has a network of ours.
@@ -110,6 +116,15 @@ void check_leases(Host& host, const ipam::AttachmentRecord& record, Findings& fi
       findings.push_back("the pool does not hold " + lease.address.address.to_string() +
                          " for this container");
     }
+  });
+}
+
+/// Of ours, by what ADD reported; not where somebody else makes it, or a userspace driver has the device.
+bool has_interface(const ipam::AttachmentRecord& record) {
+  if (!record.result.is_object()) return false;
+  const nlohmann::json interfaces = record.result.value("interfaces", nlohmann::json::array());
+  return std::any_of(interfaces.begin(), interfaces.end(), [&record](const nlohmann::json& interface) {
+    return interface.value("name", "") == record.key.ifname && !interface.value("sandbox", "").empty();
   });
 }
 
@@ -158,12 +173,10 @@ void check_parts(Host& host, const ipam::AttachmentRecord& record, Findings& fin
 
 std::vector<std::string> find_drift(Host& host, const ipam::AttachmentRecord& record) {
   Findings findings;
-  if (!record.host_ifname.empty()) {
-    check_host_end(host, record, findings);
-    // What was handed over has its name, addresses and routes from whoever took it.
-    if (record.result.is_object() && !record.extra.value(kHandedOver, false)) {
-      check_container(record, cni::Result::from_json(record.result, cni::kNewestVersion), findings);
-    }
+  if (!record.host_ifname.empty()) check_host_end(host, record, findings);
+  // What was handed over has its name, addresses and routes from whoever took it.
+  if (has_interface(record) && !record.extra.value(kHandedOver, false)) {
+    check_container(record, cni::Result::from_json(record.result, cni::kNewestVersion), findings);
   }
   check_policy(host, record, findings);
   check_leases(host, record, findings);
@@ -182,7 +195,7 @@ void check(Host& host, const ipam::AttachmentKey& key, const std::string& part,
                                                   " by " + part + "; call ADD first");
   }
   Findings findings = find_drift(host, *record);
-  if (expected && !record->host_ifname.empty()) {
+  if (expected && has_interface(*record)) {
     check_is_listed(*record, *expected, findings);
     check_container(*record, *expected, findings);
   }

@@ -8,6 +8,7 @@
 #include "netlink/link.hpp"
 #include "plugins/engine/flows.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
@@ -119,6 +120,23 @@ void delete_host_link(Host& host, const ipam::AttachmentKey& key, const std::str
   if (ours) host.route().transact(netlink::delete_link(link->index));
 }
 
+/// The record as it will be when this call is through.
+std::optional<ipam::AttachmentRecord> left_of(const Undoing& undoing,
+                                              const std::optional<std::string>& part) {
+  if (!part) return std::nullopt;
+  ipam::AttachmentRecord left = undoing.record;
+  forget_part(left, *part);
+  const bool link_goes = owns_attachment(part) && policy_link(left) == undoing.host_ifname;
+  if (left.parts.empty() || link_goes) return std::nullopt;
+  left.ports.erase(std::remove_if(left.ports.begin(), left.ports.end(),
+                                  [&](const ipam::PortRecord& port) {
+                                    return std::find(undoing.ports.begin(), undoing.ports.end(), port) !=
+                                           undoing.ports.end();
+                                  }),
+                   left.ports.end());
+  return left;
+}
+
 void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key,
             const std::optional<std::string>& part) {
   host.live().write([&](ipam::Transaction& store) {
@@ -174,11 +192,27 @@ bool run_detach(Host& host, const ipam::AttachmentKey& key, const std::optional<
     // Packets that were on their way while the link went may have made entries anew.
     if (undoing->translated) gone = steps.run([&] { forget_flows(host, *undoing); }) && gone;
   }
+  if (undoing->translated)
+    gone = steps.run([&] { withdraw_link(host, undoing->record, left_of(*undoing, part)); }) && gone;
   if (gone) steps.run([&] { finish(host, *undoing, key, part); });
   steps.rethrow_first();
   log_info("network=" + key.network + " container=" + key.container_id + " if=" + key.ifname + " detached" +
            (part ? " part=" + *part : ""));
   return true;
+}
+
+bool is_recorded(Host& host, const ipam::AttachmentKey& key) {
+  bool recorded = false;
+  host.live().read(
+      [&](const ipam::Transaction& store) { recorded = store.find_attachment(key).has_value(); });
+  return recorded;
+}
+
+void take_back_unrecorded(Host& host, const ipam::AttachmentKey& key, const std::string& netns_path) {
+  const HeldLock lock = host.live().lock_attachment(key);
+  if (is_recorded(host, key)) return;  // an ADD was faster
+  std::optional<Container> container = enter_if_there(netns_path);
+  if (container) links::undo_unrecorded(host, *container, key);
 }
 
 }  // namespace
@@ -202,6 +236,14 @@ bool detach_or_keep(Host& host, const ipam::AttachmentKey& key, const std::optio
 bool detach_part(Host& host, const ipam::AttachmentKey& key, const std::string& part) {
   const bool detached = detach_or_keep(host, key, part);
   remove_network_if_unused(host, key.network);
+  return detached;
+}
+
+bool detach_main_part(Host& host, const ipam::AttachmentKey& key, const std::string& part,
+                      const std::string& netns_path) {
+  const bool recorded = is_recorded(host, key);
+  const bool detached = detach_part(host, key, part);
+  if (!recorded && !netns_path.empty()) take_back_unrecorded(host, key, netns_path);
   return detached;
 }
 

@@ -25,6 +25,11 @@ bool detach_or_keep(Host& host, const ipam::AttachmentKey& key, const std::optio
 /// The whole DEL of one executable: detach_or_keep(), and the network goes with its last attachment.
 bool detach_part(Host& host, const ipam::AttachmentKey& key, const std::string& part);
 
+/// detach_part() of the executable that makes the interface. When the store knows nothing of the attachment, what carries
+/// its alias in the namespace at `netns_path` (empty: unknown) is taken away all the same.
+bool detach_main_part(Host& host, const ipam::AttachmentKey& key, const std::string& part,
+                      const std::string& netns_path);
+
 /// Detaches all parts of `key` if it is provably dead, crashed, or left and kept for nobody. False when it is not, or is
 /// being worked on. Takes the attachment lock without waiting, so it may be called while holding another's.
 bool reclaim_if_dead(Host& host, const ipam::AttachmentKey& key);

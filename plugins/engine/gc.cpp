@@ -10,6 +10,7 @@
 #include "netlink/link.hpp"
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/netns_pin.hpp"
@@ -117,8 +118,15 @@ void collect_orphaned_links(Host& host, GcReport& report) {
     known.insert(key_digest(record.key));
   for (const netlink::Link& link : links) {
     const std::string digest = digest_in_alias(link.alias);
-    const bool is_made_here = link.kind == "veth" || link.kind == "ifb";
-    if (digest.empty() || !is_made_here || known.contains(digest)) continue;
+    if (digest.empty() || known.contains(digest)) continue;
+    if (!links::original_name(link.alias).empty()) {
+      attempt(report, [&] {
+        links::give_back(host, link);
+        ++report.links;
+      });
+      continue;
+    }
+    if (link.kind != "veth" && link.kind != "ifb") continue;
     attempt(report, [&] {
       host.route().transact(netlink::delete_link(link.index));
       ++report.links;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 
 #include "base/hash.hpp"
 #include "base/unique_fd.hpp"
@@ -48,6 +49,21 @@ MacAddress bridge_mac(const std::string& bridge) {
   return MacAddress::from_hash(hash_parts({"bridge-mac", machine_id(), bridge}).high());
 }
 
+std::string vlan_gateway_name(const std::string& bridge, std::uint16_t vlan) {
+  return bridge + "." + std::to_string(vlan);
+}
+
+std::uint16_t vlan_of_gateway(const std::string& name) {
+  const std::size_t dot = name.rfind('.');
+  return dot == std::string::npos
+             ? std::uint16_t{0}
+             : static_cast<std::uint16_t>(std::strtoul(name.c_str() + dot + 1, nullptr, 10));
+}
+
+std::string vlan_gateway_port(const std::string& bridge, std::uint16_t vlan) {
+  return "ng" + hash_parts({"vlan-gateway", bridge, std::to_string(vlan)}).hex(13);
+}
+
 std::string link_alias(const ipam::AttachmentKey& key, const std::vector<IpPrefix>& addresses) {
   std::string tail = ":" + key_digest(key) + ":";
   for (const IpPrefix& prefix : addresses) {
@@ -58,6 +74,12 @@ std::string link_alias(const ipam::AttachmentKey& key, const std::vector<IpPrefi
   }
   const std::size_t room = kAliasLimit - std::string_view(kAliasPrefix).size() - tail.size();
   return kAliasPrefix + key.network.substr(0, room) + tail;
+}
+
+std::string device_alias(const ipam::AttachmentKey& key, const std::string& name) {
+  const std::string tail = ":" + key_digest(key) + ":device=" + name;
+  return kAliasPrefix +
+         key.network.substr(0, kAliasLimit - std::string_view(kAliasPrefix).size() - tail.size()) + tail;
 }
 
 std::string bridge_alias(const std::string& network) {

@@ -4,6 +4,7 @@
 #include "netlink/link.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/network.hpp"
+#include "plugins/engine/network_setup.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -22,14 +23,16 @@ Ingress recorded_policy(const std::optional<ipam::NetworkRecord>& network) {
   return network && network->policy.is_object() ? policy_from_json(network->policy).ingress : Ingress::kOpen;
 }
 
-NetworkPlan network_plan(const IngressRequest& request, const ipam::AttachmentRecord& record) {
+NetworkPlan network_plan(const IngressRequest& request, const ipam::AttachmentRecord& record,
+                         const std::optional<ipam::NetworkRecord>& network) {
   NetworkPlan plan;
   plan.name = request.key.network;
   plan.driver = kFirewallPart;
   plan.bridge = record.bridge;
   if (!plan.bridge.empty()) plan.bridge_mac = bridge_mac(plan.bridge);
   plan.policy.network = request.key.network;
-  plan.policy.link = request.bridge;
+  const std::string gateway = network ? recorded_gateway_link(*network) : std::string();
+  plan.policy.link = gateway.empty() ? request.bridge : gateway;
   plan.ingress = request.policy;
   return plan;
 }
@@ -78,7 +81,7 @@ void apply_ingress(Host& host, const IngressRequest& request, const ipam::Attach
                    const nlohmann::json& state) {
   const auto network = recorded_network(host, request.key.network);
   if (request.policy == Ingress::kOpen && recorded_policy(network) == Ingress::kOpen) return;
-  NetworkPlan plan = network_plan(request, record);
+  NetworkPlan plan = network_plan(request, record, network);
   ensure_network(host, plan, network);
   plan.policy.ingress = request.policy;
   put_policy(host, plan.policy, {});  // also where somebody flushed the table

@@ -13,11 +13,13 @@
 #include "plugins/cni/delegate.hpp"
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/reference_leases.hpp"
+#include "plugins/engine/static_config.hpp"
 
 namespace netctl::engine {
 namespace {
 
 constexpr const char* kPoolType = "host-local";
+constexpr const char* kStaticType = "static";
 
 ipam::RangeSpec read_range(const cni::ConfigReader& reader) {
   const auto subnet = reader.prefix("subnet");
@@ -56,17 +58,6 @@ std::vector<std::vector<ipam::RangeSpec>> read_sets(const cni::ConfigReader& ipa
     sets.push_back(std::move(set));
   }
   return sets;
-}
-
-std::vector<cni::ResultRoute> read_routes(const cni::ConfigReader& ipam) {
-  std::vector<cni::ResultRoute> routes;
-  const nlohmann::json* list = ipam.raw("routes");
-  if (list == nullptr) return routes;
-  if (!list->is_array()) ipam.complain("routes", "must be a list of routes");
-  for (std::size_t i = 0; i < list->size(); ++i) {
-    routes.push_back(cni::parse_route((*list)[i], ipam.path_of("routes[" + std::to_string(i) + "]")));
-  }
-  return routes;
 }
 
 std::string read_whole_file(const cni::ConfigReader& ipam, const std::string& path) {
@@ -127,11 +118,23 @@ std::vector<IpPrefix> read_exclusions(const cni::Invocation& invocation) {
 
 }  // namespace
 
+std::vector<cni::ResultRoute> read_routes(const cni::ConfigReader& ipam) {
+  std::vector<cni::ResultRoute> routes;
+  const nlohmann::json* list = ipam.raw("routes");
+  if (list == nullptr) return routes;
+  if (!list->is_array()) ipam.complain("routes", "must be a list of routes");
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    routes.push_back(cni::parse_route((*list)[i], ipam.path_of("routes[" + std::to_string(i) + "]")));
+  }
+  return routes;
+}
+
 AddressingSpec read_addressing(const cni::Invocation& invocation, const cni::RuntimeConfig& runtime) {
   AddressingSpec spec;
   const auto ipam = cni::ConfigReader(invocation.config, "").object("ipam");
   const std::string type = ipam ? ipam->text("type").value_or("") : "";
   if (type.empty()) return spec;
+  if (type == kStaticType) return read_static_addressing(invocation);
   if (type != kPoolType) {
     cni::validate_plugin_name(type, "ipam.type");
     spec.kind = Addressing::kDelegate;

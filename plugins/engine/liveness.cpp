@@ -8,6 +8,8 @@
 #include "base/error.hpp"
 #include "netlink/link.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/link_kinds.hpp"
+#include "plugins/engine/part.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -23,6 +25,11 @@ Liveness examine(Host& host, const ipam::AttachmentRecord& record) {
   if (!record.host_ifname.empty()) {
     const auto link = netlink::find_link(host.route(), record.host_ifname);
     if (link && digest_in_alias(link->alias) == key_digest(record.key)) return Liveness::kAlive;
+  }
+  for (const auto& [part, state] : record.parts) {
+    // A device that moved and is back: the kernel gave it back as the namespace ended.
+    if (state == ipam::State::kReady && links::has_come_back(host, record, part_state(record, part)))
+      return Liveness::kDead;
   }
   // A veth pair goes with its container's namespace, and nothing else is known of a sandbox that was not there at ADD.
   const bool only_link_tells = record.netns_cookie == 0 && !record.host_ifname.empty();

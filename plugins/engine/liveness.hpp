@@ -11,7 +11,8 @@ inline constexpr const char* kHandedOver = "handedOver";
 enum class Liveness { kAlive, kDead, kUnknown };
 
 /// Evidence, in this order: our host link with our alias exists -> alive. The recorded path opens: same namespace cookie ->
-/// alive, another one -> dead. The path is missing -> dead when this is the mount namespace that recorded it, else unknown.
+/// alive, another one -> dead; a device that moved into the container is back on the host -> dead. The path is missing ->
+/// dead when this is the mount namespace that recorded it, else unknown.
 /// Where a runtime took the link before its sandbox was there, the link alone tells: gone -> dead.
 [[nodiscard]] Liveness examine(Host& host, const ipam::AttachmentRecord& record);
 

@@ -4,7 +4,9 @@
 
 #include "base/error.hpp"
 #include "iptables/policy_table.hpp"
+#include "netlink/sysctl.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/overlay_network.hpp"
 #include "plugins/overlay/control/vtep.hpp"
@@ -39,9 +41,11 @@ std::vector<std::string> texts(const std::vector<Sysctl>& sysctls) {
 }
 
 bool covers(const ipam::NetworkRecord& record, const NetworkPlan& plan, std::uint32_t bridge_index) {
-  return !is_leaving(record) && record.bridge == plan.bridge &&
-         recorded_bridge_index(record) == bridge_index && includes_all(record.pools, plan.pools) &&
-         includes_all(record.subnets, texts(plan.subnets)) &&
+  return !is_leaving(record) && is_settled(record) && record.bridge == plan.bridge &&
+         recorded_bridge_index(record) == bridge_index &&
+         (!plan.is_main || (recorded_gateway_link(record) == plan.gateway_link &&
+                            recorded_vlan_filtering(record) == plan.filters_vlans)) &&
+         includes_all(record.pools, plan.pools) && includes_all(record.subnets, texts(plan.subnets)) &&
          includes_all(recorded_gateways(record), texts(plan.gateways)) &&
          includes_all(recorded_sysctls(record), texts(plan.host_sysctls)) &&
          (!plan.overlay || recorded_membership(record) == plan.overlay->digest) &&
@@ -54,6 +58,7 @@ void rebuild_table(Host& host) {
   const HeldLock table = host.live().lock_table(LockMode::kExclusive);
   std::vector<iptables::NetworkPolicy> networks;
   std::vector<iptables::PublishedPort> ports;
+  std::vector<iptables::NetworkPolicy> links;
   host.live().read([&](const ipam::Transaction& store) {
     for (const ipam::NetworkRecord& record : store.list_networks()) {
       iptables::NetworkPolicy policy = policy_from_json(record.policy);
@@ -62,9 +67,11 @@ void rebuild_table(Host& host) {
     for (const ipam::AttachmentRecord& record : store.list_attachments()) {
       for (iptables::PublishedPort& port : published_ports(record.key, record.ports))
         ports.push_back(std::move(port));
+      if (const auto policy = link_policy(store, record)) links.push_back(*policy);
     }
   });
   policy_table(host).rebuild(networks, ports);
+  for (const iptables::NetworkPolicy& link : links) (void)policy_table(host).put(link, {});
   guard_tunnels(host);
 }
 
@@ -80,6 +87,10 @@ NetworkPlan plan_of(const ipam::NetworkRecord& record) {
   plan.is_main = true;
   plan.bridge = record.bridge;
   plan.bridge_mac = MacAddress::parse(recorded_bridge_mac(record)).value_or(bridge_mac(record.bridge));
+  plan.filters_vlans = recorded_vlan_filtering(record);
+  plan.keeps_default_vlan = recorded_keeps_default_vlan(record);
+  plan.gateway_link = recorded_gateway_link(record);
+  plan.gateway_vlan = vlan_of_gateway(plan.gateway_link);
   plan.localhost_publish = recorded_localhost_publish(record);
   plan.policy = policy_from_json(record.policy);
   for (const std::string& text : recorded_gateways(record)) {
@@ -100,12 +111,16 @@ SharedNetwork ensure_network(Host& host, const NetworkPlan& plan,
                              const std::optional<ipam::NetworkRecord>& seen) {
   std::uint32_t index = 0;
   if (!plan.bridge.empty()) index = host.route().find_link_index(plan.bridge).value_or(0);
-  const bool bridge_present = plan.bridge.empty() || index != 0;
-  if (seen && bridge_present && covers(*seen, plan, index) && has_vtep(host, plan))
-    return {index, recorded_bridge_mac(*seen)};
+  const bool links_present = (plan.bridge.empty() || index != 0) && has_vtep(host, plan) &&
+                             (plan.gateway_link.empty() || host.route().find_link_index(plan.gateway_link));
+  const auto shared = [&plan](std::uint32_t bridge_index, const ipam::NetworkRecord& record) {
+    return SharedNetwork{bridge_index, recorded_bridge_mac(record),
+                         plan.gateway_link.empty() ? "" : recorded_gateway_mac(record)};
+  };
+  if (seen && links_present && covers(*seen, plan, index)) return shared(index, *seen);
   const HeldLock exclusive = host.live().lock_network(plan.name, LockMode::kExclusive);
   const ipam::NetworkRecord record = set_up_network(host, plan);
-  return {recorded_bridge_index(record), recorded_bridge_mac(record)};
+  return shared(recorded_bridge_index(record), record);
 }
 
 void put_policy(Host& host, const iptables::NetworkPolicy& policy,
@@ -153,6 +168,33 @@ void release_network(Host& host, const std::string& network) {
     store.put_network(*record);
   });
   remove_network_if_unused(host, network);
+}
+
+void withdraw_link(Host& host, const ipam::AttachmentRecord& record,
+                   const std::optional<ipam::AttachmentRecord>& left) {
+  const std::string link = policy_link(record);
+  if (link.empty()) return;
+  const bool is_own = link == record.host_ifname;
+  if (is_own && left && left->ports.empty()) {
+    netlink::write_sysctl("ipv4/conf/" + link + "/route_localnet", "0");  // before its guard goes
+  }
+  // A link that others use, too (a bridge, reached through a shared namespace or made by another plugin): whoever joins
+  // it is in the store before its elements are in the table.
+  const HeldLock table = host.live().lock_table(is_own ? LockMode::kShared : LockMode::kExclusive);
+  std::vector<iptables::NetworkPolicy> staying;
+  host.live().read([&](const ipam::Transaction& store) {
+    if (const auto own = left ? link_policy(store, *left) : std::nullopt) staying.push_back(*own);
+    for (const ipam::AttachmentRecord& other : store.list_attachments()) {
+      if (other.key == record.key || policy_link(other) != link) continue;
+      if (const auto policy = link_policy(store, other)) staying.push_back(*policy);
+    }
+    for (const ipam::NetworkRecord& network : store.list_networks()) {
+      if (!network.policy.is_object()) continue;
+      const iptables::NetworkPolicy policy = policy_from_json(network.policy);
+      if (policy.link == link && !policy.is_empty()) staying.push_back(policy);
+    }
+  });
+  policy_table(host).withdraw_link(record.key.network, link, staying);
 }
 
 void remove_network_if_unused(Host& host, const std::string& network) {

@@ -12,6 +12,7 @@ namespace netctl::engine {
 struct SharedNetwork {
   std::uint32_t bridge_index = 0;  ///< 0: the plan has no bridge
   std::string bridge_mac;
+  std::string gateway_mac;  ///< of the gateway's interface in a VLAN; empty: the bridge is the gateway
 };
 
 /// Brings the network to what the plan wants. The caller's attachment is in the store already, which keeps the network from
@@ -30,6 +31,11 @@ void put_policy(Host& host, const iptables::NetworkPolicy& policy,
 
 /// Deletes the ports' elements.
 void withdraw_ports(Host& host, const std::vector<iptables::PublishedPort>& ports);
+
+/// Deletes the elements of the link that this attachment had to itself, but for what `left` (of the same attachment) and
+/// other attachments behind the same link still need. nullopt: nothing is left of it. Idempotent.
+void withdraw_link(Host& host, const ipam::AttachmentRecord& record,
+                   const std::optional<ipam::AttachmentRecord>& left);
 
 /// Makes anew what the network's record says and something took away or changed by hand: bridge, gateways, sysctls, rules
 /// with all published ports, the overlay's device and entries. What is right is left as it is. False when the network is not

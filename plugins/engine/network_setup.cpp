@@ -11,26 +11,14 @@
 #include "plugins/engine/flows.hpp"
 #include "plugins/engine/identity.hpp"
 #include "plugins/engine/ingress.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/log.hpp"
+#include "plugins/engine/network_record_internal.hpp"
 #include "plugins/engine/overlay_network.hpp"
+#include "plugins/engine/vlan_gateway.hpp"
 
 namespace netctl::engine {
 namespace {
-
-constexpr const char* kBridgeIndex = "bridgeIndex";
-constexpr const char* kBridgeMac = "bridgeMac";
-constexpr const char* kGateways = "gateways";
-constexpr const char* kSysctls = "sysctls";
-constexpr const char* kAddedGateways = "addedGateways";
-constexpr const char* kLeaving = "leaving";
-constexpr const char* kLocalhostPublish = "localhostPublish";
-
-template <class T>
-void add_missing(std::vector<T>& list, const std::vector<T>& more) {
-  for (const T& item : more) {
-    if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
-  }
-}
 
 std::vector<std::string> texts(const std::vector<IpPrefix>& prefixes) {
   std::vector<std::string> list;
@@ -53,6 +41,11 @@ ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkP
     record.extra[kLocalhostPublish] = plan.localhost_publish;
   }
   record.bridge = plan.bridge;
+  if (plan.is_main) {
+    record.extra[kFiltersVlans] = plan.filters_vlans;
+    record.extra[kKeepsDefaultVlan] = plan.keeps_default_vlan;
+    record.extra[kGatewayLink] = plan.gateway_link;
+  }
   record.policy = to_json(policy);
   add_missing(record.pools, plan.pools);
   add_missing(record.subnets, texts(plan.subnets));
@@ -64,6 +57,7 @@ ipam::NetworkRecord merged_record(const ipam::Transaction& store, const NetworkP
   record.extra[kSysctls] = sysctls;
   record.extra.erase(kLeaving);
   record.extra[kBridgeIndex] = 0;  // not usable before everything below is done
+  record.extra[kSettled] = false;
   if (plan.overlay) note_overlay(record, *plan.overlay);
   return record;
 }
@@ -97,6 +91,9 @@ void enslave_survivors(Host& host, const std::string& network, const netlink::Li
     spec.locked = port.value("locked", false);
     std::vector<netlink::Request> requests{netlink::set_master(link->index, bridge.index),
                                            netlink::set_bridge_port(spec)};
+    const VlanSpec vlan = links::vlan_from_json(port.value("vlan", nlohmann::json()));
+    host.route().transact_all(requests);
+    requests = links::vlan_requests(host, link->index, vlan);
     const auto mac = MacAddress::parse(attachment.container_mac);
     if (spec.locked && mac) requests.push_back(netlink::add_bridge_fdb(link->index, *mac));
     host.route().transact_all(requests);
@@ -147,7 +144,7 @@ void ensure_gateway(Host& host, const netlink::Link& bridge, const IpPrefix& gat
     if (tolerable) continue;
     if (!plan.force_address) {
       throw Error(ErrorCode::kInvalidConfig,
-                  "bridge " + plan.bridge + " already has an IP address different from " +
+                  "bridge " + bridge.name + " already has an IP address different from " +
                       gateway.to_string() + "; remove it, name another bridge, or set forceAddress",
                   present.to_string());
     }
@@ -180,6 +177,16 @@ void set_up_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& rec
   const auto present = netlink::find_link(host.route(), plan.bridge);
   const netlink::Link bridge =
       present ? adopt_bridge(*present, plan, record) : make_bridge(host, plan, record);
+  if (plan.filters_vlans) {
+    const bool is_ours = record.bridge_created || bridge.alias.rfind(kAliasPrefix, 0) == 0;
+    ensure_vlan_filtering(host, bridge, is_ours);
+  }
+  netlink::Link gateway_holder = bridge;
+  if (!plan.gateway_link.empty()) {
+    save(host, record);
+    gateway_holder = ensure_vlan_gateway(host, plan, bridge);
+    record.extra[kGatewayMac] = gateway_holder.mac ? gateway_holder.mac->to_string() : "";
+  }
   apply_sysctls(host, plan, record);
   enslave_survivors(host, plan.name, bridge);
   if (!bridge.up) host.route().transact(netlink::set_up(bridge.index));
@@ -187,76 +194,13 @@ void set_up_bridge(Host& host, const NetworkPlan& plan, ipam::NetworkRecord& rec
     host.route().transact(netlink::set_promiscuous(bridge.index, true));
   for (const std::string& text : recorded_gateways(record)) {
     const auto gateway = IpPrefix::parse(text);
-    if (gateway) ensure_gateway(host, bridge, *gateway, plan, record);
+    if (gateway) ensure_gateway(host, gateway_holder, *gateway, plan, record);
   }
   record.extra[kBridgeIndex] = bridge.index;
   record.extra[kBridgeMac] = bridge.mac ? bridge.mac->to_string() : "";
 }
 
 }  // namespace
-
-std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record) {
-  return record.extra.value(kBridgeIndex, 0U);
-}
-
-std::vector<std::string> added_gateways(const ipam::NetworkRecord& record) {
-  return record.extra.value(kAddedGateways, std::vector<std::string>{});
-}
-
-void note_added_gateway(ipam::NetworkRecord& record, const std::string& gateway) {
-  std::vector<std::string> added = added_gateways(record);
-  add_missing(added, {gateway});
-  record.extra[kAddedGateways] = added;
-}
-
-void mark_leaving(ipam::NetworkRecord& record) { record.extra[kLeaving] = true; }
-
-bool is_leaving(const ipam::NetworkRecord& record) { return record.extra.value(kLeaving, false); }
-
-bool recorded_localhost_publish(const ipam::NetworkRecord& record) {
-  return record.extra.value(kLocalhostPublish, true);
-}
-
-std::string recorded_bridge_mac(const ipam::NetworkRecord& record) {
-  return record.extra.value(kBridgeMac, std::string());
-}
-
-std::vector<std::string> recorded_sysctls(const ipam::NetworkRecord& record) {
-  return record.extra.value(kSysctls, std::vector<std::string>{});
-}
-
-std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record) {
-  return record.extra.value(kGateways, std::vector<std::string>{});
-}
-
-iptables::NetworkPolicy merge_policy(const ipam::NetworkRecord& record, const NetworkPlan& plan) {
-  iptables::NetworkPolicy policy = record.policy.is_object() ? policy_from_json(record.policy) : plan.policy;
-  policy.network = plan.name;
-  policy.publishes = policy.publishes || plan.policy.publishes;
-  add_missing(policy.masquerade, plan.policy.masquerade);
-  policy.ingress = plan.ingress.value_or(policy.ingress);
-  policy.tunnelled = policy.tunnelled || plan.policy.tunnelled;
-  if (!plan.is_main && !record.driver.empty()) return policy;
-  policy.link = plan.policy.link;
-  policy.masquerade_exclude = plan.policy.masquerade_exclude;
-  policy.isolated = plan.policy.isolated;
-  policy.internal = plan.policy.internal;
-  return policy;
-}
-
-iptables::NetworkPolicy with_link_mates(const ipam::Transaction& store, iptables::NetworkPolicy policy) {
-  if (policy.link.empty()) return policy;
-  for (const ipam::NetworkRecord& other : store.list_networks()) {
-    if (other.name == policy.network || !other.policy.is_object() || is_leaving(other)) continue;
-    const iptables::NetworkPolicy mate = policy_from_json(other.policy);
-    if (mate.link != policy.link) continue;
-    policy.publishes = policy.publishes || mate.publishes;
-    policy.isolated = policy.isolated || mate.isolated;
-    policy.internal = policy.internal || mate.internal;
-    policy.ingress = std::max(policy.ingress, mate.ingress);
-  }
-  return policy;
-}
 
 ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan) {
   ipam::NetworkRecord record;
@@ -276,6 +220,7 @@ ipam::NetworkRecord set_up_network(Host& host, const NetworkPlan& plan) {
     iptables::PolicyTable(host.netfilter()).install(policy);
   }
   if (plan.overlay) set_up_overlay(host, plan, record);
+  record.extra[kSettled] = true;
   save(host, record);
   log_info("network=" + plan.name + " bridge=" + plan.bridge + " set up");
   return record;

@@ -36,6 +36,13 @@ void mark_released(ipam::NetworkRecord& record);
 [[nodiscard]] iptables::NetworkPolicy with_link_mates(const ipam::Transaction& store,
                                                       iptables::NetworkPolicy policy);
 
+/// The elements of the link that an attachment has to itself (see policy_link()); nullopt when it has none, or its network
+/// no rules.
+[[nodiscard]] std::optional<iptables::NetworkPolicy> link_policy(const ipam::Transaction& store,
+                                                                 const ipam::AttachmentRecord& record);
+
+/// Everything that the record lists was made. (A network without a bridge has no index that would tell.)
+[[nodiscard]] bool is_settled(const ipam::NetworkRecord& record);
 /// Interface index of the bridge that the record's settings were applied to; 0 while they are being applied.
 [[nodiscard]] std::uint32_t recorded_bridge_index(const ipam::NetworkRecord& record);
 /// Those of the gateways that the bridge did not have before this network.
@@ -46,6 +53,12 @@ void mark_leaving(ipam::NetworkRecord& record);
 [[nodiscard]] bool is_leaving(const ipam::NetworkRecord& record);
 /// What the main plugin's configuration says of published ports on 127.0.0.1; a chained plugin goes by it.
 [[nodiscard]] bool recorded_localhost_publish(const ipam::NetworkRecord& record);
+/// VLANs: whether the bridge filters them for this network, and the interface that has the gateway's address instead of the
+/// bridge; empty when it is the bridge.
+[[nodiscard]] bool recorded_vlan_filtering(const ipam::NetworkRecord& record);
+[[nodiscard]] bool recorded_keeps_default_vlan(const ipam::NetworkRecord& record);
+[[nodiscard]] std::string recorded_gateway_link(const ipam::NetworkRecord& record);
+[[nodiscard]] std::string recorded_gateway_mac(const ipam::NetworkRecord& record);
 [[nodiscard]] std::string recorded_bridge_mac(const ipam::NetworkRecord& record);
 [[nodiscard]] std::vector<std::string> recorded_gateways(const ipam::NetworkRecord& record);
 /// "path=value" of every host sysctl that was set for it.

@@ -11,6 +11,7 @@
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network_setup.hpp"
 #include "plugins/engine/overlay_network.hpp"
+#include "plugins/engine/vlan_gateway.hpp"
 
 namespace netctl::engine {
 namespace {
@@ -27,6 +28,19 @@ bool hand_bridge_over(Host& host, const ipam::NetworkRecord& leaving) {
     }
   });
   return handed;
+}
+
+/// Another network in the same VLAN of the same bridge keeps the gateway.
+void remove_gateway_link(Host& host, const ipam::NetworkRecord& record) {
+  const std::string link = recorded_gateway_link(record);
+  if (link.empty()) return;
+  bool is_shared = false;
+  host.live().read([&](const ipam::Transaction& store) {
+    for (const ipam::NetworkRecord& other : store.list_networks()) {
+      is_shared = is_shared || (other.name != record.name && recorded_gateway_link(other) == link);
+    }
+  });
+  if (!is_shared) remove_vlan_gateway(host, link);
 }
 
 void remove_bridge(Host& host, const ipam::NetworkRecord& record) {
@@ -63,7 +77,9 @@ void remove_policy(Host& host, const ipam::NetworkRecord& record) {
 }
 
 bool concerns_bridge(const std::string& sysctl, const ipam::NetworkRecord& record) {
-  return sysctl.find("/conf/" + record.bridge + "/") != std::string::npos;
+  const std::string gateway = recorded_gateway_link(record);
+  return sysctl.find("/conf/" + record.bridge + "/") != std::string::npos ||
+         (!gateway.empty() && sysctl.find("/conf/" + gateway + "/") != std::string::npos);
 }
 
 /// What the bridge itself sent (group membership reports, answers of the host) must not outlive it.
@@ -102,20 +118,23 @@ void restore_sysctls(ipam::Transaction& store, const ipam::NetworkRecord& leavin
 /// A bridge that stays (adopted, or shared with another network) loses the addresses that it got for this one; what
 /// another network on it needs as well passes into that one's care.
 void remove_gateways(Host& host, ipam::Transaction& store, const ipam::NetworkRecord& leaving) {
-  const auto bridge = host.route().find_link_index(leaving.bridge);
-  if (leaving.bridge.empty() || !bridge) return;
+  const std::string gateway_link = recorded_gateway_link(leaving);
+  const std::string& holder = gateway_link.empty() ? leaving.bridge : gateway_link;
+  const auto link = holder.empty() ? std::nullopt : host.route().find_link_index(holder);
+  if (!link) return;
   std::vector<ipam::NetworkRecord> others = store.list_networks();
   for (const std::string& text : added_gateways(leaving)) {
     const auto heir = std::find_if(others.begin(), others.end(), [&](const ipam::NetworkRecord& other) {
       const std::vector<std::string> wanted = recorded_gateways(other);
       return other.name != leaving.name && other.bridge == leaving.bridge &&
+             recorded_gateway_link(other) == gateway_link &&
              std::find(wanted.begin(), wanted.end(), text) != wanted.end();
     });
     if (heir != others.end()) {
       note_added_gateway(*heir, text);
       store.put_network(*heir);
     } else if (const auto gateway = IpPrefix::parse(text)) {
-      host.route().transact(netlink::delete_address(*bridge, *gateway));
+      host.route().transact(netlink::delete_address(*link, *gateway));
     }
   }
 }
@@ -137,6 +156,7 @@ void tear_down_network(Host& host, const std::string& network) {
   tear_down_overlay(host, *record);  // first: no moment without its guard
   remove_policy(host, *record);
   if (recorded_overlay(*record)) guard_tunnels_if_any(host);
+  remove_gateway_link(host, *record);
   remove_bridge(host, *record);
   forget_flows_of_gateways(host, *record);
   host.live().write([&](ipam::Transaction& store) {

@@ -18,6 +18,14 @@ bool is_l2_overlay(const NetworkSpec& network) {
   return network.overlay && network.overlay->lease.mode == overlay::Mode::kL2;
 }
 
+bool has_bridge(const AttachmentRequest& request) { return std::holds_alternative<BridgePort>(request.link); }
+
+bool is_point_to_point(const AttachmentRequest& request) {
+  return std::holds_alternative<PointToPoint>(request.link);
+}
+
+IpPrefix alone(const IpAddress& address) { return {address, static_cast<std::uint8_t>(address.bits())}; }
+
 std::optional<IpAddress> gateway_of(const std::vector<ipam::LeaseRecord>& leases, Family family) {
   for (const ipam::LeaseRecord& lease : leases) {
     if (lease.address.address.family() == family && lease.gateway) return lease.gateway;
@@ -25,20 +33,31 @@ std::optional<IpAddress> gateway_of(const std::vector<ipam::LeaseRecord>& leases
   return std::nullopt;
 }
 
-/// Forwarding is a property of the host as a whole: a packet that comes in through the uplink has to be let through too.
-std::vector<Sysctl> network_sysctls(const NetworkSpec& network, const std::vector<IpPrefix>& addresses,
-                                    bool publishes) {
-  std::vector<Sysctl> sysctls;
-  const std::string conf4 = "ipv4/conf/" + network.bridge + "/";
-  const std::string conf6 = "ipv6/conf/" + network.bridge + "/";
-  if (network.is_gateway && has_family(addresses, Family::kIpv4))
-    sysctls.emplace_back("ipv4/ip_forward", "1");
-  if (network.is_gateway && has_family(addresses, Family::kIpv6))
-    sysctls.emplace_back("ipv6/conf/all/forwarding", "1");
+/// Of the host's link that faces containers: a bridge, or the host end of a veth pair without one.
+void append_link_sysctls(std::vector<Sysctl>& sysctls, const std::string& link, const NetworkSpec& network,
+                         const std::vector<IpPrefix>& addresses, bool publishes) {
+  const std::string conf4 = "ipv4/conf/" + link + "/";
+  const std::string conf6 = "ipv6/conf/" + link + "/";
   // A router advertisement from a container must not change the host's routes.
   sysctls.emplace_back(conf6 + "accept_ra", "0");
   if (has_family(addresses, Family::kIpv6)) sysctls.emplace_back(conf6 + "accept_dad", "0");
   if (publishes && network.localhost_publish) sysctls.emplace_back(conf4 + "route_localnet", "1");
+}
+
+/// Forwarding is a property of the host as a whole: a packet that comes in through the uplink has to be let through too.
+std::vector<Sysctl> network_sysctls(const AttachmentRequest& request, const std::vector<IpPrefix>& addresses,
+                                    bool publishes) {
+  std::vector<Sysctl> sysctls;
+  const NetworkSpec& network = request.network;
+  const bool forwards = network.is_gateway || is_point_to_point(request);
+  if (forwards && has_family(addresses, Family::kIpv4)) sysctls.emplace_back("ipv4/ip_forward", "1");
+  if (forwards && has_family(addresses, Family::kIpv6)) sysctls.emplace_back("ipv6/conf/all/forwarding", "1");
+  if (!has_bridge(request)) return sysctls;
+  append_link_sysctls(sysctls, network.bridge, network, addresses, publishes);
+  const std::uint16_t vlan = std::get<BridgePort>(request.link).vlan.access;
+  if (network.is_gateway && vlan != 0) {
+    append_link_sysctls(sysctls, vlan_gateway_name(network.bridge, vlan), network, addresses, publishes);
+  }
   return sysctls;
 }
 
@@ -48,19 +67,28 @@ NetworkPlan plan_network(const AttachmentRequest& request, const std::vector<ipa
   NetworkPlan plan;
   plan.name = request.key.network;
   plan.driver = request.driver;
-  plan.bridge = spec.bridge;
-  plan.bridge_mac = bridge_mac(spec.bridge);
   plan.is_main = true;
   plan.overlay = spec.overlay;
-  if (is_l2_overlay(spec)) {
-    // Other nodes work out what address the gateway has, as they do for containers.
-    plan.bridge_mac = overlay::gateway_mac(spec.overlay->lease.node, spec.overlay->lease.vni);
+  if (has_bridge(request)) {
+    plan.bridge = spec.bridge;
+    plan.bridge_mac = bridge_mac(spec.bridge);
+    if (is_l2_overlay(spec)) {
+      // Other nodes work out what address the gateway has, as they do for containers.
+      plan.bridge_mac = overlay::gateway_mac(spec.overlay->lease.node, spec.overlay->lease.vni);
+    }
+    const VlanSpec& vlan = std::get<BridgePort>(request.link).vlan;
+    plan.filters_vlans = vlan.is_wanted();
+    plan.keeps_default_vlan = vlan.keep_default;
+    if (spec.is_gateway && vlan.access != 0) {
+      plan.gateway_vlan = vlan.access;
+      plan.gateway_link = vlan_gateway_name(spec.bridge, vlan.access);
+    }
   }
   plan.mtu_bytes = spec.mtu_bytes;
   plan.promiscuous = spec.promiscuous;
   plan.force_address = spec.force_address;
   plan.localhost_publish = spec.localhost_publish;
-  plan.host_sysctls = network_sysctls(spec, addresses, publishes);
+  plan.host_sysctls = network_sysctls(request, addresses, publishes);
   for (const ipam::LeaseRecord& lease : leases) {
     plan.subnets.push_back(lease.address.network());
     if (!lease.pool.empty()) plan.pools.push_back(lease.pool);
@@ -68,7 +96,7 @@ NetworkPlan plan_network(const AttachmentRequest& request, const std::vector<ipa
     if (spec.masquerade) plan.policy.masquerade.push_back(lease.address.network());
   }
   plan.policy.network = request.key.network;
-  plan.policy.link = spec.bridge;
+  plan.policy.link = plan.gateway_link.empty() ? plan.bridge : plan.gateway_link;
   plan.policy.masquerade_exclude = spec.masquerade_exclude;
   plan.policy.publishes = publishes;
   plan.policy.isolated = spec.isolated;
@@ -77,10 +105,38 @@ NetworkPlan plan_network(const AttachmentRequest& request, const std::vector<ipa
   return plan;
 }
 
-LinkPlan plan_link(const AttachmentRequest& request, const std::vector<IpPrefix>& addresses) {
+PointToPointPlan plan_point_to_point(const std::vector<ipam::LeaseRecord>& leases) {
+  PointToPointPlan plan;
+  for (const ipam::LeaseRecord& lease : leases) {
+    if (!lease.gateway) {
+      throw Error(ErrorCode::kInvalidConfig,
+                  "ptp needs a gateway for " + lease.address.to_string() +
+                      ": the host's end of the link gets its address; name one in ipam");
+    }
+    const IpPrefix gateway = alone(*lease.gateway);
+    const bool is_new = std::find(plan.gateways.begin(), plan.gateways.end(), gateway) == plan.gateways.end();
+    if (is_new) plan.gateways.push_back(gateway);
+    netlink::Route route;
+    route.destination = alone(lease.address.address);
+    plan.host_routes.push_back(route);
+  }
+  return plan;
+}
+
+LinkShape plan_shape(const AttachmentRequest& request, const std::vector<ipam::LeaseRecord>& leases) {
+  if (is_point_to_point(request)) return plan_point_to_point(leases);
+  if (const auto* macvlan = std::get_if<Macvlan>(&request.link)) {
+    return MacvlanPlan{*macvlan, macvlan->mode != netlink::MacvlanMode::kPassthru};
+  }
+  if (const auto* device = std::get_if<HostDevice>(&request.link)) return DevicePlan{device->found};
+  return BridgePortPlan{request.endpoint.hairpin, request.endpoint.port_isolation,
+                        request.endpoint.spoof_check, std::get<BridgePort>(request.link).vlan};
+}
+
+LinkPlan plan_link(const AttachmentRequest& request, const std::vector<ipam::LeaseRecord>& leases,
+                   const std::vector<IpPrefix>& addresses) {
   LinkPlan plan;
-  plan.host_ifname = host_ifname(request.key);
-  plan.host_mac = host_mac(request.key);
+  plan.shape = plan_shape(request, leases);
   plan.alias = link_alias(request.key, addresses);
   plan.handed_over = request.endpoint.handed_over;
   plan.container_ifname = plan.handed_over ? handed_over_ifname(request.key) : request.key.ifname;
@@ -89,11 +145,28 @@ LinkPlan plan_link(const AttachmentRequest& request, const std::vector<IpPrefix>
     plan.container_mac = overlay::container_mac(addresses.front().address);
   }
   plan.mtu_bytes = request.network.mtu_bytes;
-  plan.hairpin = request.endpoint.hairpin;
-  plan.isolated = request.endpoint.port_isolation;
-  plan.locked = request.endpoint.spoof_check;
   plan.up = !request.endpoint.leave_down;
+  if (has_bridge(request) || is_point_to_point(request)) {
+    plan.host_ifname = host_ifname(request.key);
+    plan.host_mac = host_mac(request.key);
+  } else if (const auto* device = std::get_if<DevicePlan>(&plan.shape)) {
+    if (device->device) plan.alias = device_alias(request.key, device->device->name);
+  } else {
+    plan.container_mac = macvlan_mac(request);
+  }
   return plan;
+}
+
+std::vector<Sysctl> host_end_sysctls(const AttachmentRequest& request, const NetworkPlan& network,
+                                     const std::vector<IpPrefix>& addresses) {
+  std::vector<Sysctl> sysctls;
+  const std::string link = host_ifname(request.key);
+  // A bridge port needs no IPv6 address of its own and must not listen to router advertisements.
+  if (has_bridge(request)) sysctls.emplace_back("ipv6/conf/" + link + "/disable_ipv6", "1");
+  if (is_point_to_point(request)) {
+    append_link_sysctls(sysctls, link, request.network, addresses, network.policy.publishes);
+  }
+  return sysctls;
 }
 
 std::vector<Sysctl> container_sysctls(const AttachmentRequest& request,
@@ -112,8 +185,10 @@ std::vector<Sysctl> container_sysctls(const AttachmentRequest& request,
     sysctls.emplace_back(conf6 + "disable_ipv6", "1");
     return sysctls;
   }
-  // Addresses and routes are this product's business: a neighbour's router advertisement must not add to them.
-  sysctls.emplace_back(conf6 + "accept_ra", "0");
+  // Addresses and routes are this product's business: a neighbour's router advertisement must not add to them. On a wire of
+  // others, without addresses of ours, it may be what the container waits for.
+  const bool is_own_wire = has_bridge(request) || is_point_to_point(request);
+  if (is_own_wire || !addresses.empty()) sysctls.emplace_back(conf6 + "accept_ra", "0");
   return sysctls;
 }
 
@@ -141,6 +216,34 @@ std::vector<cni::ResultRoute> plan_routes(const AttachmentRequest& request,
   return routes;
 }
 
+/// Instead of the connected routes: the gateway is on the link, and everything else of the prefix behind it.
+std::vector<netlink::Route> routes_behind_gateways(const std::vector<ipam::LeaseRecord>& leases) {
+  std::vector<netlink::Route> routes;
+  for (const ipam::LeaseRecord& lease : leases) {
+    netlink::Route to_gateway;
+    to_gateway.destination = alone(lease.gateway.value());
+    routes.push_back(to_gateway);
+  }
+  for (const ipam::LeaseRecord& lease : leases) {
+    if (lease.address.length == lease.address.address.bits()) continue;
+    netlink::Route to_prefix;
+    to_prefix.destination = lease.address.network();
+    to_prefix.gateway = lease.gateway;
+    to_prefix.preferred_source = lease.address.address;
+    routes.push_back(to_prefix);
+  }
+  return routes;
+}
+
+/// A next hop of the prefix that is no gateway: without a connected route the kernel has to be told that it is there.
+bool needs_on_link(const netlink::Route& route, const std::vector<ipam::LeaseRecord>& leases) {
+  if (!route.gateway) return false;
+  const auto is_gateway = [&route](const auto& lease) { return lease.gateway == route.gateway; };
+  const auto covers = [&route](const auto& lease) { return lease.address.contains(*route.gateway); };
+  return std::none_of(leases.begin(), leases.end(), is_gateway) &&
+         std::any_of(leases.begin(), leases.end(), covers);
+}
+
 /// A route without a gateway goes through the gateway of its family (SPEC.md, result "routes").
 std::vector<netlink::Route> kernel_routes(const std::vector<cni::ResultRoute>& routes,
                                           const std::vector<ipam::LeaseRecord>& leases) {
@@ -160,6 +263,10 @@ std::vector<netlink::Route> kernel_routes(const std::vector<cni::ResultRoute>& r
 }
 
 }  // namespace
+
+MacAddress macvlan_mac(const AttachmentRequest& request) {
+  return request.endpoint.mac.value_or(container_mac(request.key, {}));
+}
 
 std::vector<iptables::PublishedPort> published_ports(const ipam::AttachmentKey& key,
                                                      const std::vector<ipam::PortRecord>& ports) {
@@ -188,11 +295,15 @@ Plan make_plan(const AttachmentRequest& request, const std::vector<ipam::LeaseRe
   plan.key = request.key;
   for (const ipam::LeaseRecord& lease : leases) plan.addresses.push_back(lease.address);
   plan.network = plan_network(request, leases, plan.addresses, !ports.empty());
-  plan.link = plan_link(request, plan.addresses);
+  plan.link = plan_link(request, leases, plan.addresses);
   plan.routes = plan_routes(request, leases, plan.addresses);
-  plan.kernel_routes = kernel_routes(plan.routes, leases);
-  // The host end is a bridge port: it needs no IPv6 address of its own and must not listen to router advertisements.
-  plan.host_sysctls = {{"ipv6/conf/" + plan.link->host_ifname + "/disable_ipv6", "1"}};
+  plan.connected_routes = !is_point_to_point(request);
+  if (!plan.connected_routes) plan.kernel_routes = routes_behind_gateways(leases);
+  for (netlink::Route& route : kernel_routes(plan.routes, leases)) {
+    if (!plan.connected_routes) route.on_link = needs_on_link(route, leases);
+    plan.kernel_routes.push_back(route);
+  }
+  plan.host_sysctls = host_end_sysctls(request, plan.network, plan.addresses);
   plan.container_sysctls = container_sysctls(request, plan.addresses);
   plan.detect_duplicates = request.endpoint.detect_duplicates;
   plan.ports = published_ports(request.key, ports);

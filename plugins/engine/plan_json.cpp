@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "plugins/engine/plan.hpp"
 
 namespace netctl::engine {
@@ -41,28 +43,78 @@ Json route_json(const cni::ResultRoute& route) {
 }
 
 Json network_json(const NetworkPlan& network) {
-  return {{"name", network.name},
-          {"bridge",
-           {{"name", network.bridge},
-            {"mac", network.bridge_mac.to_string()},
-            {"mtu", network.mtu_bytes},
-            {"promiscuous", network.promiscuous},
-            {"addresses", texts(network.gateways)}}},
-          {"sysctls", sysctls_json(network.host_sysctls)},
-          {"policy", to_json(network.policy)}};
+  Json json = {{"name", network.name},
+               {"sysctls", sysctls_json(network.host_sysctls)},
+               {"policy", to_json(network.policy)}};
+  if (network.bridge.empty()) return json;
+  json["bridge"] = {{"name", network.bridge},
+                    {"mac", network.bridge_mac.to_string()},
+                    {"mtu", network.mtu_bytes},
+                    {"promiscuous", network.promiscuous},
+                    {"addresses", texts(network.gateways)}};
+  if (network.filters_vlans) json["bridge"]["filtersVlans"] = true;
+  if (network.gateway_vlan != 0) {
+    json["gateway"] = {{"name", network.gateway_link},
+                       {"vlan", network.gateway_vlan},
+                       {"addresses", std::exchange(json["bridge"]["addresses"], Json::array())}};
+  }
+  return json;
+}
+
+Json vlan_json(const VlanSpec& vlan) {
+  Json trunk = Json::array();
+  for (const auto& [first, last] : vlan.trunk) {
+    trunk.push_back(std::to_string(first) + (last != first ? "-" + std::to_string(last) : ""));
+  }
+  return {{"untagged", vlan.access}, {"tagged", trunk}, {"keepsDefault", vlan.keep_default}};
+}
+
+Json host_end_json(const LinkPlan& link) {
+  return {{"name", link.host_ifname}, {"mac", link.host_mac.to_string()}, {"alias", link.alias}};
+}
+
+void add_shape(Json& json, const LinkPlan& link, const BridgePortPlan& shape) {
+  json["host"] = host_end_json(link);
+  json["host"].update({{"hairpin", shape.hairpin}, {"isolated", shape.isolated}, {"locked", shape.locked}});
+  if (shape.vlan.is_wanted()) json["host"]["vlans"] = vlan_json(shape.vlan);
+}
+
+void add_shape(Json& json, const LinkPlan& link, const PointToPointPlan& shape) {
+  json["host"] = host_end_json(link);
+  json["host"]["addresses"] = texts(shape.gateways);
+  Json& routes = json["host"]["routes"] = Json::array();
+  for (const netlink::Route& route : shape.host_routes) routes.push_back(route.destination.to_string());
+}
+
+void add_shape(Json& json, const LinkPlan& link, const MacvlanPlan& shape) {
+  json["macvlan"] = {{"master", shape.spec.master},
+                     {"mode", netlink::to_string(shape.spec.mode)},
+                     {"masterInContainer", shape.spec.master_in_container},
+                     {"alias", link.alias}};
+  if (shape.spec.broadcast_queue_length)
+    json["macvlan"]["broadcastQueueLength"] = *shape.spec.broadcast_queue_length;
+}
+
+void add_shape(Json& json, const LinkPlan& link, const DevicePlan& shape) {
+  if (!shape.device) {
+    json["device"] = nullptr;
+    return;
+  }
+  json["device"] = {{"name", shape.device->name}, {"alias", link.alias}};
 }
 
 Json link_json(const LinkPlan& link) {
-  return {{"host",
-           {{"name", link.host_ifname},
-            {"mac", link.host_mac.to_string()},
-            {"alias", link.alias},
-            {"hairpin", link.hairpin},
-            {"isolated", link.isolated},
-            {"locked", link.locked}}},
-          {"container",
-           {{"name", link.container_ifname}, {"mac", link.container_mac.to_string()}, {"up", link.up}}},
-          {"mtu", link.mtu_bytes}};
+  Json json = {{"container",
+                {{"name", link.container_ifname}, {"mac", link.container_mac.to_string()}, {"up", link.up}}},
+               {"mtu", link.mtu_bytes}};
+  std::visit([&](const auto& shape) { add_shape(json, link, shape); }, link.shape);
+  return json;
+}
+
+Json kernel_route_json(const netlink::Route& route) {
+  Json json = {{"dst", route.destination.to_string()}};
+  if (route.gateway) json["gw"] = route.gateway->to_string();
+  return json;
 }
 
 }  // namespace
@@ -107,6 +159,10 @@ nlohmann::json to_json(const Plan& plan) {
       {"ports", Json::array()}};
   if (plan.link) json["link"] = link_json(*plan.link);
   if (plan.link && plan.link->handed_over) json["link"]["container"]["handedOver"] = true;
+  if (!plan.connected_routes) {
+    Json& routes = json["containerRoutes"] = Json::array();
+    for (const netlink::Route& route : plan.kernel_routes) routes.push_back(kernel_route_json(route));
+  }
   for (const cni::ResultRoute& route : plan.routes) json["routes"].push_back(route_json(route));
   for (const iptables::PublishedPort& port : plan.ports) json["ports"].push_back(port_json(port));
   return json;

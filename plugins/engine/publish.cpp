@@ -1,12 +1,16 @@
 #include "plugins/engine/publish.hpp"
 
+#include <utility>
+
 #include "base/error.hpp"
 #include "base/undo_stack.hpp"
 #include "netlink/link.hpp"
 #include "netlink/route.hpp"
+#include "netlink/sysctl.hpp"
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/flows.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/network.hpp"
@@ -20,9 +24,8 @@
 namespace netctl::engine {
 namespace {
 
-/// The host's interface towards the container: our bridge, or where the routing table points when another plugin made it.
-std::string link_towards(Host& host, const ipam::AttachmentRecord& record, const PublishRequest& request) {
-  if (!record.bridge.empty()) return record.bridge;
+/// The host's interface towards a container that another plugin attached: where the routing table points.
+std::string link_towards(Host& host, const PublishRequest& request) {
   const auto index = netlink::find_outgoing_link(host.route(), request.targets.front());
   const auto link = index ? netlink::find_link(host.route(), *index) : std::nullopt;
   if (link) return link->name;
@@ -31,7 +34,7 @@ std::string link_towards(Host& host, const ipam::AttachmentRecord& record, const
                   "; portmap can only publish ports of containers that the host reaches");
 }
 
-NetworkPlan network_plan(Host& host, const Reservation& reserved, const PublishRequest& request) {
+NetworkPlan network_plan(const Reservation& reserved, const PublishRequest& request) {
   const ipam::AttachmentRecord& record = reserved.record;
   NetworkPlan plan;
   plan.name = request.key.network;
@@ -39,11 +42,13 @@ NetworkPlan network_plan(Host& host, const Reservation& reserved, const PublishR
   plan.bridge = record.bridge;
   if (!plan.bridge.empty()) plan.bridge_mac = bridge_mac(plan.bridge);
   plan.policy.network = request.key.network;
-  plan.policy.link = link_towards(host, record, request);
+  const std::string gateway = reserved.network ? recorded_gateway_link(*reserved.network) : std::string();
+  plan.policy.link = gateway.empty() ? record.bridge : gateway;
   plan.policy.publishes = true;
   const bool on_localhost = !reserved.network || recorded_localhost_publish(*reserved.network);
   if (on_localhost && request.masquerade_local && request.targets.front().is_v4()) {
-    plan.host_sysctls.emplace_back("ipv4/conf/" + plan.policy.link + "/route_localnet", "1");
+    const std::string link = record.bridge.empty() ? policy_link(record) : plan.policy.link;
+    plan.host_sysctls.emplace_back("ipv4/conf/" + link + "/route_localnet", "1");
   }
   return plan;
 }
@@ -94,6 +99,8 @@ Reservation try_reserve(Host& host, const PublishRequest& request) {
     require_address(request);
     require_owner(store, record);
     record.parts[kPublishPart] = ipam::State::kAdding;
+    if (record.bridge.empty() && policy_link(record).empty())
+      set_policy_link(record, link_towards(host, request));
     claim_ports(store, record,
                 port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));
     store.put_attachment(record);
@@ -134,10 +141,14 @@ ipam::AttachmentRecord publish(Host& host, const PublishRequest& request) {
   }
   UndoStack undo(report);
   undo.on_failure("withdraw the ports", [&] { detach(host, request.key, kPublishPart); });
-  const NetworkPlan plan = network_plan(host, reserved, request);
+  NetworkPlan plan = network_plan(reserved, request);
+  if (!record.host_ifname.empty() && policy_link(record) == record.host_ifname) {
+    // It ends with the link: nothing that the network would have to put back.
+    netlink::write_sysctls(std::exchange(plan.host_sysctls, {}));
+  }
   ensure_network(host, plan, reserved.network);
   const std::vector<iptables::PublishedPort> ports = published_ports(request.key, record.ports);
-  put_policy(host, plan.policy, ports);
+  put_policy(host, policy_at_link(plan.policy, record), ports);
   forget_flows_before(host, ports);
   record.parts[kPublishPart] = ipam::State::kReady;
   host.live().write([&record](ipam::Transaction& store) { store.put_attachment(record); });

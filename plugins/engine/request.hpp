@@ -5,12 +5,15 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/ip_address.hpp"
 #include "base/mac_address.hpp"
 #include "ipam/pool.hpp"
 #include "ipam/records.hpp"
+#include "netlink/macvlan.hpp"
 #include "plugins/cni/invocation.hpp"
 #include "plugins/cni/runtime_config.hpp"
 #include "plugins/overlay/control/lease.hpp"
@@ -58,6 +61,59 @@ struct EndpointSpec {
   bool handed_over = false;
 };
 
+/// The VLANs of a bridge port.
+struct VlanSpec {
+  std::uint16_t access = 0;  ///< of frames without a tag; 0: none
+  std::vector<std::pair<std::uint16_t, std::uint16_t>>
+      trunk;                 ///< ranges of those with a tag, in order, disjoint
+  bool keep_default = true;  ///< the port stays in the bridge's default VLAN, too
+
+  [[nodiscard]] bool is_wanted() const { return access != 0 || !trunk.empty(); }
+};
+
+/// A veth pair whose host end is a port of the network's bridge.
+struct BridgePort {
+  VlanSpec vlan;
+};
+
+/// A veth pair without a bridge: the host end has the gateways' addresses, and the host a route to the container.
+struct PointToPoint {};
+
+/// An interface on top of a device of the host (or of the container).
+struct Macvlan {
+  std::string master;              ///< empty: the device of the default route
+  std::uint32_t master_index = 0;  ///< found by resolve_link()
+  netlink::MacvlanMode mode = netlink::MacvlanMode::kBridge;
+  bool master_in_container = false;
+  std::optional<std::uint32_t> broadcast_queue_length;  ///< packets
+};
+
+/// A device as it stood in the host before it moved.
+struct DeviceState {
+  std::string name;
+  std::uint32_t index = 0;
+  std::string kind;  ///< empty: hardware, which the kernel gives back when the container's namespace ends
+  std::string mac;
+  std::uint32_t mtu_bytes = 0;
+  bool up = false;
+  std::string alias;
+  std::string bridge;  ///< whose port it was; empty: none
+  std::vector<IpPrefix> addresses;
+};
+
+/// A device of the host that moves into the container. The first selector that is set counts.
+struct HostDevice {
+  std::string device;       ///< by name
+  std::string mac;          ///< by hardware address
+  std::string kernel_path;  ///< folder below /sys/devices
+  std::string bus_id;       ///< PCI address, or the name of an auxiliary device
+  bool userspace_driver =
+      false;  ///< a DPDK driver has it: there is no interface to move. Found by resolve_link(), too.
+  std::optional<DeviceState> found;  ///< by resolve_link()
+};
+
+using LinkSpec = std::variant<BridgePort, PointToPoint, Macvlan, HostDevice>;
+
 enum class Addressing { kNone, kPool, kStatic, kDelegate };
 
 /// Where addresses come from.
@@ -77,6 +133,7 @@ struct AttachmentRequest {
   ipam::AttachmentKey key;
   std::string driver;      ///< the executable's name: its part of the record
   bool makes_link = true;  ///< false: somebody else makes the interface (stand-alone IPAM)
+  LinkSpec link;           ///< which interface, when makes_link
   std::string netns_path;
   bool netns_override = false;  ///< the plugin's own namespace is allowed
   std::string container_name;

@@ -11,6 +11,7 @@
 #include "plugins/engine/detach.hpp"
 #include "plugins/engine/gc.hpp"
 #include "plugins/engine/identity.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/liveness.hpp"
 #include "plugins/engine/log.hpp"
 #include "plugins/engine/overlay_network.hpp"
@@ -76,10 +77,7 @@ void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request
   }
   claim_ports(store, record, port_records(request.endpoint.ports, targets, request.driver, true),
               !request.endpoint.caller_holds_ports);
-  if (request.makes_link) {
-    record.bridge = request.network.bridge;
-    record.host_ifname = host_ifname(request.key);
-  }
+  if (request.makes_link) record_link(request, record);
   store.put_attachment(record);
 }
 
@@ -140,7 +138,13 @@ Wishes make_wishes(Host& host, AttachmentRequest& request) {
     wishes.pool = resolve_pool(host, request);
     wishes.allocation = allocation_request(host, request);
   }
-  if (request.addressing.kind == Addressing::kStatic) wishes.given = request.addressing.fixed;
+  if (request.addressing.kind == Addressing::kStatic) {
+    wishes.given = request.addressing.fixed;
+    if (wishes.given.empty()) {
+      throw Error(ErrorCode::kInvalidConfig,
+                  "ipam of type static names no address; add ipam.addresses, or let the runtime give ips");
+    }
+  }
   return wishes;
 }
 
@@ -166,13 +170,19 @@ void clear_dead_holders(Host& host, const AttachmentRequest& request, const Wish
 }  // namespace
 
 void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_t netns_cookie) {
-  if (request.addressing.kind != Addressing::kDelegate) return;  // reserve() sees it in the same transaction
+  const bool takes_device = request.makes_link && std::holds_alternative<HostDevice>(request.link);
+  // Otherwise reserve() sees it in the same transaction.
+  if (request.addressing.kind != Addressing::kDelegate && !takes_device) return;
+  bool is_present = false;
   host.live().read([&](const ipam::Transaction& store) {
     const auto present = store.find_attachment(request.key);
     const bool has_left = present && !left_parts(*present).empty();
     if (present && !has_left && is_complete(*present, request.driver, netns_cookie))
       throw_already_attached(*present);
+    is_present = present.has_value();
   });
+  // The device has to be back before it can be looked for.
+  if (is_present && takes_device) detach(host, request.key, std::nullopt);
 }
 
 Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie) {

@@ -8,7 +8,8 @@
 namespace netctl::engine {
 
 /// Errors: kAlreadyAttached when this attachment is complete and its container the same. To be asked before a
-/// delegate's ADD: taking that back would free the address of the first attachment.
+/// delegate's ADD (taking that back would free the address of the first attachment), and before a device is looked for:
+/// what an ADD of the same name that died, or an earlier container, has of it is then undone first.
 void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_t netns_cookie);
 
 /// What the first transaction found and wrote.

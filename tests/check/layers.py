@@ -29,11 +29,16 @@ MAY_INCLUDE = {
                               "plugins/overlay/source"),
     "plugins/engine": (*LIBRARIES, "plugins/overlay/control"),
     "plugins/engine/parts": EXECUTABLE,
+    "plugins/engine/links": EXECUTABLE,
     "plugins/bridge": EXECUTABLE,
     "plugins/none": EXECUTABLE,
     "plugins/host": EXECUTABLE,
     "plugins/container-share": EXECUTABLE,
     "plugins/host-local": EXECUTABLE,
+    "plugins/static": EXECUTABLE,
+    "plugins/ptp": EXECUTABLE,
+    "plugins/macvlan": EXECUTABLE,
+    "plugins/host-device": EXECUTABLE,
     "plugins/portmap": EXECUTABLE,
     **dict.fromkeys(CHAINED, EXECUTABLE),
     "plugins/frontdoor": (*EXECUTABLE, *VERBS),
@@ -42,11 +47,12 @@ MAY_INCLUDE = {
     "plugins/docker": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
     "netctl": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay/overlay.hpp"),
 }
-ENGINE = ("plugins/engine", "plugins/engine/parts")
+ENGINE = ("plugins/engine", "plugins/engine/parts", "plugins/engine/links")
 OVERLAY = ("plugins/overlay", "plugins/overlay/control", "plugins/overlay/source", "plugins/overlay/agent")
 FRONT_ENDS = ("plugins/frontdoor", "plugins/hook", "plugins/netavark", "plugins/docker", "netctl")
 EXECUTABLES = ("plugins/bridge", "plugins/none", "plugins/host", "plugins/container-share", "plugins/host-local",
-               "plugins/portmap", *CHAINED, *FRONT_ENDS)
+               "plugins/static", "plugins/ptp", "plugins/macvlan", "plugins/host-device", "plugins/portmap", *CHAINED,
+               *FRONT_ENDS)
 # third party header prefix -> folders that may use it, and whether only behind the scenes (.cpp, *_internal.hpp).
 THIRD_PARTY = {
     "libmnl/": (("netlink", "iptables"), True),

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.hpp"
+#include "plugins/engine/link_kinds.hpp"
 #include "plugins/engine/part.hpp"
 #include "plugins/engine/parts/bandwidth.hpp"
 #include "plugins/engine/parts/firewall.hpp"
@@ -25,6 +26,12 @@ constexpr auto kKinds = std::to_array<PartKind>({
      .find_drift = parts::find_netns_drift},
     {.name = "overlay", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
     {.name = "host-local", .owns_attachment = true, .undo = nullptr, .find_drift = nullptr},
+    {.name = "ptp", .owns_attachment = true, .undo = nullptr, .find_drift = links::point_to_point_drift},
+    {.name = "macvlan",
+     .owns_attachment = true,
+     .undo = links::undo_macvlan,
+     .find_drift = links::macvlan_drift},
+    {.name = "host-device", .owns_attachment = true, .undo = links::undo_device, .find_drift = nullptr},
     {.name = "portmap", .owns_attachment = false, .undo = nullptr, .find_drift = nullptr},
     {.name = kBandwidthPart, .owns_attachment = false, .undo = undo_bandwidth, .find_drift = bandwidth_drift},
     {.name = kFirewallPart, .owns_attachment = false, .undo = undo_firewall, .find_drift = firewall_drift},

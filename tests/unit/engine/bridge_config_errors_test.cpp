@@ -95,26 +95,32 @@ TEST(BridgeConfigErrors, RefuseWhatIsNoInterfaceName) {
   }
 }
 
-TEST(BridgeConfigErrors, RefuseVlanKeysInsteadOfIgnoringThem) {
+TEST(BridgeConfigErrors, SayWhatIsWrongWithATrunk) {
   const struct {
-    const char* config;
-    const char* key;
-    const char* value;
+    const char* trunk;
+    const char* words;
   } cases[] = {
-      {R"({"vlan": 100})", "vlan", "100"},
-      {R"({"vlan": 4094})", "vlan", "4094"},
-      {R"({"vlanTrunk": [{"id": 7}]})", "vlanTrunk", R"([{"id":7}])"},
-      {R"({"vlanTrunk": {}})", "vlanTrunk", "{}"},
-      {R"({"preserveDefaultVlan": true})", "preserveDefaultVlan", "true"},
-      {R"({"vlan": 100, "preserveDefaultVlan": true})", "vlan", "100"},
+      {R"([{"minID": 5}])", "minID and maxID should be configured simultaneously, maxID is missing"},
+      {R"([{"maxID": 5}])", "minID and maxID should be configured simultaneously, minID is missing"},
+      {R"([{"minID": 6, "maxID": 5}])", "minID is greater than maxID in trunk parameter"},
+      {R"([{"minID": 0, "maxID": 5}])", "vlanTrunk[0].minID"},
+      {R"([{"minID": 1, "maxID": 4095}])", "vlanTrunk[0].maxID"},
+      {R"([{"id": 7}, {"id": 0}])", "vlanTrunk[1].id"},
+      {R"([{"id": "7"}])", "vlanTrunk[0].id"},
+      {R"({"id": 7})", "vlanTrunk"},
+      {R"([7])", "vlanTrunk"},
   };
   for (const auto& one : cases) {
-    const Error error = refusal(json::parse(one.config));
-    EXPECT_EQ(error.code(), ErrorCode::kUnsupportedField) << one.config;
-    EXPECT_THAT(error.message(), HasSubstr("the key " + std::string(one.key) + " with value " + one.value))
-        << one.config;
-    EXPECT_EQ(error.details(), one.key) << one.config;
+    const Error error = refusal({{"vlanTrunk", json::parse(one.trunk)}});
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidConfig) << one.trunk;
+    EXPECT_THAT(error.message(), HasSubstr(one.words)) << one.trunk;
   }
+}
+
+TEST(BridgeConfigErrors, WantRoomForTheNameOfAVlansGateway) {
+  const Error error = refusal({{"bridge", "twelve-bytes"}, {"vlan", 4094}, {"isGateway", true}});
+  EXPECT_EQ(error.code(), ErrorCode::kInvalidConfig);
+  EXPECT_THAT(error.message(), HasSubstr("twelve-bytes.4094"));
 }
 
 TEST(BridgeConfigErrors, NameOneOfTheKeysThatDoNotGoTogether) {

@@ -41,6 +41,23 @@ TEST(BridgeConfig, TakesItsIdentityFromTheCall) {
   EXPECT_TRUE(request.netns_override);
 }
 
+TEST(BridgeConfig, ReadsVlans) {
+  const auto vlan_of = [](const char* config) {
+    return std::get<engine::BridgePort>(read(config).link).vlan;
+  };
+  EXPECT_FALSE(vlan_of(R"({"vlan": 0, "vlanTrunk": [], "preserveDefaultVlan": false})").is_wanted());
+  EXPECT_FALSE(vlan_of(R"({"vlanTrunk": [{}]})").is_wanted());
+  EXPECT_TRUE(vlan_of("{}").keep_default);
+  const engine::VlanSpec access = vlan_of(R"({"vlan": 100, "preserveDefaultVlan": false})");
+  EXPECT_EQ(access.access, 100);
+  EXPECT_FALSE(access.keep_default);
+  const engine::VlanSpec trunk = vlan_of(
+      R"({"vlanTrunk": [{"id": 7}, {"minID": 20, "maxID": 30}, {"minID": 25, "maxID": 31, "id": 8}, {"id": 40}]})");
+  using Range = std::pair<std::uint16_t, std::uint16_t>;
+  EXPECT_EQ(trunk.trunk, (std::vector<Range>{{7, 8}, {20, 31}, {40, 40}}));
+  EXPECT_EQ(trunk.access, 0);
+}
+
 TEST(BridgeConfig, HasTheReferencesDefaults) {
   for (const char* config :
        {"{}", R"({"bridge": "", "mac": "", "ipMasqBackend": "", "netctl": {}, "mtu": 0})",

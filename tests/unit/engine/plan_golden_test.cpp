@@ -87,6 +87,56 @@ Case routes_of_the_configuration() {
   return one;
 }
 
+Case point_to_point() {
+  Case one{request(), {lease_v4(), lease_v6()}, {port(8080, 80)}};
+  one.request.driver = "ptp";
+  one.request.link = PointToPoint{};
+  one.request.network.is_gateway = false;
+  cni::ResultRoute route;
+  route.destination = prefix("0.0.0.0/0");
+  one.request.endpoint.default_gateway = false;
+  one.request.addressing.routes = {route};
+  return one;
+}
+
+Case on_a_master() {
+  Case one{request(), {lease_v4()}, {}};
+  one.request.driver = "macvlan";
+  one.request.network = {};
+  one.request.link = Macvlan{"up0", 7, netlink::MacvlanMode::kVepa, false, 50U};
+  return one;
+}
+
+Case in_a_vlan() {
+  Case one{request(), {lease_v4()}, {}};
+  BridgePort port;
+  port.vlan.access = 100;
+  port.vlan.trunk = {{7, 7}, {20, 31}};
+  port.vlan.keep_default = false;
+  one.request.link = port;
+  return one;
+}
+
+Case moved_device() {
+  Case one{request(), {lease_v4()}, {}};
+  one.request.driver = "host-device";
+  one.request.network = {};
+  HostDevice device;
+  device.device = "up0";
+  device.found = DeviceState{.name = "up0",
+                             .index = 7,
+                             .kind = "",
+                             .mac = "02:00:00:00:00:05",
+                             .mtu_bytes = 1500,
+                             .up = true,
+                             .alias = "",
+                             .bridge = "",
+                             .addresses = {}};
+  one.request.endpoint.mac = MacAddress::parse("02:00:00:00:00:05");
+  one.request.link = device;
+  return one;
+}
+
 const std::map<std::string, std::function<Case()>> kCases = {
     {"plain", plain},
     {"dual-stack-with-ports", dual_stack_with_ports},
@@ -94,6 +144,10 @@ const std::map<std::string, std::function<Case()>> kCases = {
     {"every-switch", every_switch},
     {"ipv6-with-detection", ipv6_with_detection},
     {"routes-of-the-configuration", routes_of_the_configuration},
+    {"point-to-point", point_to_point},
+    {"on-a-master", on_a_master},
+    {"moved-device", moved_device},
+    {"in-a-vlan", in_a_vlan},
 };
 
 class PlanGolden : public ::testing::TestWithParam<std::string> {};
@@ -101,9 +155,11 @@ class PlanGolden : public ::testing::TestWithParam<std::string> {};
 TEST_P(PlanGolden, IsWhatItIsMeantToBe) {
   const Case one = kCases.at(GetParam())();
   nlohmann::json plan = to_json(make_plan(one.request, one.leases, one.ports));
-  nlohmann::json& mac = plan["network"]["bridge"]["mac"];
-  EXPECT_EQ(mac, bridge_mac("br-blue").to_string());
-  mac = "(of the machine)";
+  if (plan["network"].contains("bridge")) {
+    nlohmann::json& mac = plan["network"]["bridge"]["mac"];
+    EXPECT_EQ(mac, bridge_mac("br-blue").to_string());
+    mac = "(of the machine)";
+  }
   std::ifstream file(std::string(GOLDEN_FOLDER) + "/" + GetParam() + ".json");
   ASSERT_TRUE(file) << "there is no golden text; the plan is " << plan.dump(2);
   const nlohmann::json golden = nlohmann::json::parse(file);
