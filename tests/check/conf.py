@@ -7,6 +7,7 @@ conf/drop-in holds what others ship; those files may share a name, and tests/cli
 import json
 import os
 import re
+import subprocess
 import sys
 
 from sources import ROOT, project_files
@@ -71,6 +72,9 @@ assert files, "conf/ is empty"
 names = {}
 with Lab() as lab:
     lab.outside(host_address="192.0.2.1")  # the underlay that conf/overlay.conflist names
+    for name in ("eth0", "eth1"):  # devices of the host that the examples name
+        subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"wire-{name}"], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
     os.environ["NETCTL_CONF_DIR"] = str(ROOT / "conf")
     for path in files:
         config = json.loads((ROOT / path).read_text())

@@ -94,8 +94,7 @@ def wrong_types_everywhere(jury):
         for path, name, document in wrong_types(VALID[plugin]):
             place = ".".join(map(str, path))
             # A result of another plugin that cannot be read is a failure to decode, as libcni has it.
-            # vlanTrunk is refused whatever it holds.
-            codes = {"prevResult": (CONFIG, DECODE), "vlanTrunk": (CONFIG, UNSUPPORTED)}.get(path[0], (CONFIG,))
+            codes = {"prevResult": (CONFIG, DECODE)}.get(path[0], (CONFIG,))
             jury.expect(f"{place} is a {name}", codes, plugin, config=document)
         jury.assert_unchanged(f"{plugin} with wrong types")
 
@@ -166,7 +165,7 @@ def netns_paths(jury):
         "PID namespace": "/proc/self/ns/pid", "folder of namespaces": "/proc/self/ns",
     }
     for plugin in EXECUTABLES:
-        if plugin in ("host-local", "portmap"):
+        if plugin in ("host-local", "static", "portmap"):
             continue  # they never enter the container's namespace
         for what, path in paths.items():
             jury.expect(f"netns: {what}", (NETNS,), plugin, config=VALID[plugin], netns=path)
@@ -231,6 +230,9 @@ CHAPTERS = (valid_is_accepted, not_json, wrong_types_everywhere, null_is_absent,
 def chapter_in_child(chapter):
     with Lab(duplicate_detection=False) as lab:
         subprocess.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"], check=True)
+        # What macvlan goes on top of, and host-device moves.
+        subprocess.run("ip link add spare0 type veth peer name spare1".split(), check=True)
+        subprocess.run("ip link set spare0 up".split(), check=True)
         jury = Jury(lab)
         if chapter in (wrong_types_everywhere, null_is_absent, not_json, environment):
             # Where lo is up already, nothing that is refused late shows up as a change.

@@ -40,6 +40,28 @@ VALID = {
         "runtimeConfig": {"portMappings": [MAPPING]}, "prevResult": PREVIOUS,
     },
     "host-local": {**COMMON, "type": "anything", "ipam": IPAM, "args": {"cni": {"ips": ["10.88.0.16"]}}},
+    "static": {
+        **COMMON, "type": "anything",
+        "ipam": {"type": "static", "addresses": [{"address": "10.88.0.15/24", "gateway": "10.88.0.1"}],
+                 "routes": [{"dst": "0.0.0.0/0", "gw": "10.88.0.1"}], "dns": DNS},
+        "runtimeConfig": {"ips": ["10.88.0.16/24"]},
+    },
+    "ptp": {
+        **COMMON, "type": "ptp", "ipMasq": True, "ipMasqBackend": "nftables", "mtu": 1400, "dns": DNS, "ipam": IPAM,
+        "capabilities": {"portMappings": True}, "runtimeConfig": {"portMappings": [MAPPING]},
+        "netctl": {"masqueradeExclude": ["192.0.2.0/24"], "exclude": ["10.88.0.19"], "disableIPv6": False,
+                   "localhostPublish": True},
+    },
+    "macvlan": {
+        **COMMON, "type": "macvlan", "master": "spare0", "mode": "bridge", "mtu": 1400, "mac": "02:00:00:00:00:05",
+        "linkInContainer": False, "bcqueuelen": 100, "dns": DNS, "ipam": IPAM,
+        "runtimeConfig": {"mac": "02:00:00:00:00:07", "ips": ["10.88.0.15/24"]},
+    },
+    "host-device": {
+        **COMMON, "type": "host-device", "device": "spare0", "hwaddr": "02:00:00:00:00:05",
+        "kernelpath": "/sys/devices/pci0000:00/0000:00:1f.6", "pciBusID": "0000:00:1f.6", "DPDKMode": False,
+        "dns": DNS, "ipam": IPAM, "runtimeConfig": {"deviceID": "0000:00:1f.7"},
+    },
     "none": {**COMMON, "type": "none"},
     "loopback": {**COMMON, "type": "loopback"},
 }
@@ -91,6 +113,8 @@ def wrong_types(document):
 
 BAD_VALUES = {
     "bridge": [
+        (("vlan",), 4095), (("vlan",), -1), (("vlanTrunk",), [{"id": 0}]), (("vlanTrunk",), [{"minID": 3}]),
+        (("vlanTrunk",), [{"minID": 3, "maxID": 2}]), (("vlanTrunk",), [{"id": 4095}]),
         (("bridge",), "longer-than-15-bytes"), (("bridge",), "a/b"), (("bridge",), ".."), (("bridge",), "a b"),
         (("mtu",), 70000), (("mac",), "02:00"), (("mac",), "ff:ff:ff:ff:ff:ff"), (("ipMasqBackend",), "ipchains"),
         (("ipam", "ranges", 0, 0, "subnet"), "10.88.0.0/33"), (("ipam", "ranges", 0, 0, "subnet"), "10.88.0.0"),
@@ -107,6 +131,17 @@ BAD_VALUES = {
     ],
     "portmap": [(("backend",), "pf"), (("prevResult", "ips", 0, "address"), "10.87.0.77/99"), (("name",), "-net")],
     "host-local": [(("ipam", "ranges", 0, 0, "subnet"), "fd00::/129"), (("ipam",), {}), (("args", "cni", "ips", 0), "x")],
+    "static": [(("ipam", "addresses", 0, "address"), "10.88.0.15"),
+               (("ipam", "addresses", 0, "address"), "10.88.0.15/33"), (("ipam", "addresses", 0, "address"), "::/0"),
+               (("ipam", "addresses", 0, "gateway"), "nowhere"), (("ipam", "addresses", 0, "gateway"), "fd00::1"),
+               (("runtimeConfig", "ips", 0), "10.88.0.16"), (("ipam", "routes", 0, "dst"), "everywhere")],
+    "ptp": [(("ipam",), {}), (("ipam", "type"), ""), (("ipMasqBackend",), "ipchains"), (("mtu",), 70000),
+            (("ipam", "ranges", 0, 0, "subnet"), "10.88.0.0/33"), (("netctl", "masqueradeExclude", 0), "x")],
+    "macvlan": [(("master",), "nowhere"), (("master",), "a/b"), (("mode",), "source"), (("mode",), "Bridge"),
+                (("mtu",), 1501), (("mtu",), 70000), (("mac",), "ff:ff:ff:ff:ff:ff"), (("bcqueuelen",), 1 << 33)],
+    "host-device": [(("device",), "nowhere"), (("device",), "lo"), (("device",), "a b"), (("hwaddr",), "02:00"),
+                    (("kernelpath",), "/etc/net"), (("kernelpath",), "/sys/devices/../../etc"),
+                    (("pciBusID",), "../.."), (("runtimeConfig", "deviceID"), "a/b")],
     "none": [(("name",), "a b")],
     "loopback": [(("name",), "")],
 }
