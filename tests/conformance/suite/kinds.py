@@ -42,7 +42,8 @@ KINDS = {
     "container-share": Kind({"netctl": {"container": "somebody"}}, can_add=False),
 }
 # What a folder that replaces the reference's has to hold, as far as this suite goes.
-DROP_IN = ("bridge", "host-local", "loopback", "portmap", "tuning", "bandwidth", "firewall")
+DROP_IN = ("bridge", "ptp", "macvlan", "host-device", "host-local", "static", "loopback", "portmap", "tuning", "bandwidth",
+           "firewall")
 
 
 def add_unknown(names):
