@@ -50,10 +50,14 @@ nlohmann::json ports_in(const nlohmann::json& state) {
   return state.is_object() ? state.value("ports", nlohmann::json::array()) : nlohmann::json::array();
 }
 
-void set_isolated(Host& host, const nlohmann::json& state, bool isolated) {
+void part_ports(Host& host, const nlohmann::json& state) {
   for (const nlohmann::json& name : ports_in(state)) {
     const auto port = netlink::find_link(host.route(), name.get<std::string>());
-    if (port && port->isolated.value_or(isolated) != isolated) set_isolated(host, *port, isolated);
+    if (!port || !port->isolated) {
+      throw Error(ErrorCode::kTryAgainLater,
+                  "bridge port " + name.get<std::string>() + " vanished as it was being set up; try again");
+    }
+    set_isolated(host, *port, true);
   }
 }
 
@@ -69,12 +73,17 @@ nlohmann::json prepare_ingress(Host& host, const IngressRequest& request) {
   }
   nlohmann::json state = {{"policy", to_string(request.policy)}, {"ports", nlohmann::json::array()}};
   if (request.policy != Ingress::kIsolated) return state;
+  bool found = false;
   for (const std::string& name : request.host_links) {
     const auto port = netlink::find_link(host.route(), name);
-    if (!port || port->master_index != bridge->index || port->isolated.value_or(true)) continue;
-    state["ports"].push_back(name);
+    if (!port || port->master_index != bridge->index || !port->isolated) continue;
+    found = true;
+    if (!*port->isolated) state["ports"].push_back(name);
   }
-  return state;
+  if (found) return state;
+  throw Error(ErrorCode::kInvalidConfig,
+              "ingressPolicy: prevResult names no port of " + request.bridge +
+                  " that belongs to the container, so it cannot be isolated; chain firewall behind bridge");
 }
 
 void apply_ingress(Host& host, const IngressRequest& request, const ipam::AttachmentRecord& record,
@@ -85,10 +94,15 @@ void apply_ingress(Host& host, const IngressRequest& request, const ipam::Attach
   ensure_network(host, plan, network);
   plan.policy.ingress = request.policy;
   put_policy(host, plan.policy, {});  // also where somebody flushed the table
-  set_isolated(host, state, true);
+  part_ports(host, state);
 }
 
-void undo_ingress(Host& host, const nlohmann::json& state) { set_isolated(host, state, false); }
+void undo_ingress(Host& host, const nlohmann::json& state) {
+  for (const nlohmann::json& name : ports_in(state)) {
+    const auto port = netlink::find_link(host.route(), name.get<std::string>());
+    if (port && port->isolated.value_or(false)) set_isolated(host, *port, false);
+  }
+}
 
 std::vector<std::string> ingress_drift(Host& host, const ipam::AttachmentRecord& record,
                                        const nlohmann::json& state) {

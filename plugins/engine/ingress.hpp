@@ -18,7 +18,7 @@ struct IngressRequest {
 };
 
 /// The share of a firewall part's state: {"policy", "ports": names of those that were not parted before}. Null for kOpen.
-/// Changes nothing. Errors: kInvalidConfig without a bridge.
+/// Changes nothing. Errors: kInvalidConfig without a bridge, for kIsolated also without a port of it.
 [[nodiscard]] nlohmann::json prepare_ingress(Host& host, const IngressRequest& request);
 
 /// Gives the network this policy, the newest configuration counting for all its containers; parts the ports of `state`.

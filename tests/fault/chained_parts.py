@@ -125,11 +125,12 @@ class Share:
         self.expect(self.without, f"{mode} at {run.hit}: after the next DEL")
         return word
 
-    def judge(self, outcome, note):
+    def judge(self, outcome, note, compared=True):
         """Of an ADD that was harmed and not killed."""
         try:
             if outcome.ok:
-                self.expect(self.complete, "an ADD that succeeded")
+                if compared:
+                    self.expect(self.complete, "an ADD that succeeded")
                 self.check()
             else:
                 outcome.expect_error()
@@ -148,7 +149,9 @@ class Share:
             self.expect(self.without, f"{mode} {name} at {run.hit}: what a failed ADD leaves")
             self.call("DEL")
             return "failed"
-        return self.judge(run.outcome, f"{mode} {name} at {run.hit}")
+        # What was sent twice, as its answer was lost, may be there twice: DEL finds both.
+        sent = run.hit is not None and run.hit.name.startswith("send")
+        return self.judge(run.outcome, f"{mode} {name} at {run.hit}", mode == "fail" or not sent)
 
     def damaged(self, kind, number):
         if os.path.exists(REPORT):
@@ -167,10 +170,17 @@ class Share:
 
     def damage(self, kind, number):
         outcome, _ = self.damaged(kind, number)
-        return self.judge(outcome, f"{kind} of message {number}")
+        # The kernel skips what it cannot parse in some messages and says nothing.
+        return self.judge(outcome, f"{kind} of message {number}", kind != "length")
 
     def round(self, what, *arguments):
         return getattr(self, what)(*arguments)
+
+
+def is_question(message):
+    """A look-up: of an object that does not exist, it finds nothing, as in life."""
+    protocol, kind = message
+    return kind % 4 == 2 if protocol == 0 else kind >> 8 == 10 and kind % 256 % 3 == 1
 
 
 def chosen(calls, share):
@@ -199,7 +209,8 @@ def rounds_for(plugin, verb, full):
         messages = next(iter(in_child(work)))
         assert isinstance(messages, list) and messages, messages
         damages = [("damage", kind, number + 1) for number in range(len(messages)) for kind in KINDS
-                   if full or (tuple(messages[number]) != LOOK_UP_LINK and kind == KINDS[number % 3])]
+                   if not (kind == "value" and is_question(messages[number]))
+                   and (full or (tuple(messages[number]) != LOOK_UP_LINK and kind == KINDS[number % 3]))]
         rounds += damages if full else damages[::3]
     return rounds
 
