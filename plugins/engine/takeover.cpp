@@ -125,6 +125,22 @@ void release(Host& host, const ReferenceLeases& folder, const ipam::AttachmentKe
            " taken over from the reference plugins and detached");
 }
 
+/// The configuration of portmap does not say where the leases are, and another plugin's IPAM keeps none here: the result
+/// tells which addresses its rules are about.
+void release_ports_of_result(Host& host, const cni::Invocation& invocation) {
+  ReferenceIdentity identity{key_of(invocation), {}, true};
+  for (const cni::ResultIp& ip : invocation.prev_result->ips)
+    identity.addresses.push_back(ip.address.address);
+  if (identity.addresses.empty()) return;
+  const HeldLock lock = host.live().lock_attachment(identity.key);
+  bool recorded = false;
+  host.live().read(
+      [&](const ipam::Transaction& store) { recorded = store.find_attachment(identity.key).has_value(); });
+  if (recorded) return;
+  remove_rules(host, identity, TakeOver::kPorts);
+  for (const IpAddress& address : identity.addresses) forget_flows_of(host, address);
+}
+
 /// Old files name the container alone.
 bool is_valid(const cni::Invocation& invocation, const ReferenceLease& lease) {
   const auto& valid = *invocation.valid_attachments;
@@ -139,6 +155,7 @@ bool is_valid(const cni::Invocation& invocation, const ReferenceLease& lease) {
 void take_over_del(Host& host, const cni::Invocation& invocation, TakeOver what) {
   const auto folder = ReferenceLeases::open(data_directory(invocation), invocation.network);
   if (folder) release(host, *folder, key_of(invocation), what, &invocation);
+  if (what == TakeOver::kPorts && invocation.prev_result) release_ports_of_result(host, invocation);
 }
 
 void take_over_gc(Host& host, const cni::Invocation& invocation, TakeOver what) {

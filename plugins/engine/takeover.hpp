@@ -21,7 +21,8 @@ namespace netctl::engine {
 enum class TakeOver { kPorts, kLease, kEverything };
 
 /// Behind our own DEL. No lease file of the reference, or a record: nothing happens; without a folder of theirs it is one
-/// system call. Idempotent.
+/// system call. kPorts goes by the addresses of prevResult as well, and looks through the tables then: for attachments that
+/// had no record. Idempotent.
 /// Errors: kTryAgainLater, kIo, kKernel; what could be done was done, and the lease stays until the rest is gone.
 void take_over_del(Host& host, const cni::Invocation& invocation, TakeOver what);
 

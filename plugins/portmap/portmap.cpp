@@ -31,8 +31,11 @@ cni::Result add(const cni::Invocation& invocation) {
 void del(const cni::Invocation& invocation) {
   engine::Host host = engine::Host::open();
   const ipam::AttachmentKey key{invocation.network, invocation.container_id, invocation.ifname};
+  bool recorded = false;
+  host.live().read(
+      [&](const ipam::Transaction& store) { recorded = store.find_attachment(key).has_value(); });
   engine::detach_part(host, key, engine::kPublishPart);
-  engine::take_over_del(host, invocation, engine::TakeOver::kPorts);
+  if (!recorded) engine::take_over_del(host, invocation, engine::TakeOver::kPorts);
   (void)read_request(invocation);  // a configuration that cannot be read is reported, after the work is done
 }
 

@@ -171,6 +171,24 @@ def other_data_directory_is_taken_over_by_bridge(node):
     expect(sorted(os.listdir(f"{folder}/old")), ["last_reserved_ip.0", "lock"], "lease files")
 
 
+def portmap_goes_by_the_result_where_no_lease_is_found(node):
+    conflist = chain(dataDir="/run/leases")
+    stays = node.old(conflist, "stayscontainer", 8095)
+    before = snapshot.settled()
+    old = node.old(conflist, "elsewherecontainer", 8096)
+    alone = {**conflist, "plugins": [p for p in conflist["plugins"] if p["type"] == "portmap"]}
+    ports = lambda: [line for line in lines_about(old) if "dnat" in line.lower() or "CNI-DN" in line]
+    assert len(ports()) > 3, lines_about(old)
+    for _ in range(2):
+        node.now.chain_del(alone, old, result=old.result)
+    expect(ports(), [], "rules of its published ports")
+    node.past.chain_del({**conflist, "plugins": [p for p in conflist["plugins"] if p["type"] != "portmap"]}, old,
+                        result=old.result, runtime_config=settings(8096))
+    node.lab.remove(old)
+    snapshot.assert_same(before, "before the container and after its DEL")
+    node.past.chain_del(conflist, stays, result=stays.result, runtime_config=settings(8095))
+
+
 def stand_alone_host_local_takes_leases_over(node):
     config = {"cniVersion": "1.0.0", "name": "pool", "type": "ptp",
               "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.77.0.0/24"}], [{"subnet": "fd77::/64"}]]}}
@@ -261,5 +279,6 @@ def main(*scenarios):
 
 main(del_removes_exactly_one, del_without_namespace_or_result, del_of_one_interface_leaves_the_other,
      addresses_of_living_containers_are_not_given_out, check_says_why_it_cannot, gc_frees_what_is_not_listed,
-     other_data_directory_is_taken_over_by_bridge, stand_alone_host_local_takes_leases_over,
+     other_data_directory_is_taken_over_by_bridge, portmap_goes_by_the_result_where_no_lease_is_found,
+     stand_alone_host_local_takes_leases_over,
      rules_of_newer_versions_go_too)
