@@ -134,6 +134,12 @@ std::vector<ipam::LeaseRecord> lease_from_delegate(AttachmentRequest& request) {
   return leases;
 }
 
+bool leases_through_interface(const cni::Invocation& invocation) {
+  const auto ipam = invocation.config.find("ipam");
+  return ipam != invocation.config.end() && ipam->is_object() && ipam->contains("type") &&
+         ipam->at("type") == "dhcp";
+}
+
 void call_delegate(const AttachmentRequest& request, cni::Command command) {
   if (request.addressing.kind != Addressing::kDelegate || request.invocation == nullptr) return;
   run_delegate(request, command);

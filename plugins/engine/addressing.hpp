@@ -24,6 +24,10 @@ namespace netctl::engine {
 /// address.
 [[nodiscard]] std::vector<ipam::LeaseRecord> lease_from_delegate(AttachmentRequest& request);
 
+/// dhcp gives its lease back to the server in a packet that leaves through the interface. From any other IPAM an address is
+/// free for the next container at once, so it has to be asked when the interface is gone.
+[[nodiscard]] bool leases_through_interface(const cni::Invocation& invocation);
+
 /// DEL, CHECK, GC or STATUS of the delegate. Errors: the delegate's own.
 void call_delegate(const AttachmentRequest& request, cni::Command command);
 

@@ -11,6 +11,7 @@
 #include "netlink/address.hpp"
 #include "netlink/link.hpp"
 #include "netlink/sysctl.hpp"
+#include "plugins/cni/delegate.hpp"
 #include "plugins/cni/version.hpp"
 #include "plugins/engine/addressing.hpp"
 #include "plugins/engine/detach.hpp"
@@ -95,11 +96,42 @@ void remember(const Plan& plan, const AttachmentRequest& request, ipam::Attachme
   if (port->vlan.is_wanted()) record.extra["port"]["vlan"] = links::to_json(port->vlan);
 }
 
-cni::Result apply(Host& host, Container& container, const AttachmentRequest& request, Reservation& reserved) {
+/// What can be made before another plugin's IPAM has said which addresses there are.
+AttachmentRequest without_addresses(AttachmentRequest request) {
+  request.addressing = {};
+  request.network.is_gateway = false;
+  request.network.masquerade = false;
+  request.endpoint.default_gateway = false;
+  request.endpoint.ports.clear();
+  return request;
+}
+
+void set_alias(Host& host, Container& container, const LinkPlan& link) {
+  const bool has_host_end = !link.host_ifname.empty();
+  netlink::Socket& socket = has_host_end ? host.route() : container.route;
+  const std::string& name = has_host_end ? link.host_ifname : link.container_ifname;
+  socket.transact(netlink::set_alias(must_find(socket, name), link.alias));
+}
+
+/// The link first, with the hardware address that it keeps; then the IPAM plugin is asked, and the rest is planned.
+Plan make_link_for_delegate(Host& host, Container& container, AttachmentRequest& request,
+                            Reservation& reserved) {
+  const Plan bare = make_plan(without_addresses(request), {}, {});
+  make_link(host, container, bare, ensure_network(host, bare.network, reserved.network));
+  add_delegated_leases(host, request, reserved);
+  Plan plan = make_plan(request, reserved.record.leases, reserved.record.ports);
+  plan.link->container_mac = bare.link->container_mac;
+  set_alias(host, container, *plan.link);
+  return plan;
+}
+
+cni::Result apply(Host& host, Container& container, AttachmentRequest& request, Reservation& reserved) {
   ipam::AttachmentRecord& record = reserved.record;
-  const Plan plan = make_plan(request, record.leases, record.ports);
+  const bool link_is_made = asks_delegate_behind_link(request);
+  const Plan plan = link_is_made ? make_link_for_delegate(host, container, request, reserved)
+                                 : make_plan(request, record.leases, record.ports);
   const SharedNetwork network = ensure_network(host, plan.network, reserved.network);
-  make_link(host, container, plan, network);
+  if (!link_is_made) make_link(host, container, plan, network);
   put_policy(host, policy_at_link(plan.network.policy, record), plan.ports);
   if (!plan.link->handed_over) configure_container_end(container, plan);
   forget_flows_before(host, plan.ports);
@@ -139,6 +171,8 @@ Container enter_container(const AttachmentRequest& request) {
 }  // namespace
 
 cni::Result attach(Host& host, AttachmentRequest request) {
+  if (request.addressing.kind == Addressing::kDelegate)  // before anything is made
+    (void)cni::find_plugin(request.addressing.delegate, request.invocation->path);
   Container container = enter_container(request);
   // Unwound last, when the attachment's lock is free again: removing the network comes before it in the order of locks.
   UndoStack network_undo(report_undo);

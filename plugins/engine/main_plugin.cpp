@@ -21,9 +21,17 @@ cni::Plugin main_plugin(const std::string& name, const std::string& about, Reque
   plugin.del = [read, name](const cni::Invocation& invocation) {
     Host host = Host::open();
     const ipam::AttachmentKey key{invocation.network, invocation.container_id, invocation.ifname};
-    detach_main_part(host, key, name, invocation.netns);
-    take_over_del(host, invocation, TakeOver::kEverything);
-    call_delegate(read(invocation), cni::Command::kDel);
+    const auto release = [&] { call_delegate(read(invocation), cni::Command::kDel); };
+    const auto detach = [&] {
+      detach_main_part(host, key, name, invocation.netns);
+      take_over_del(host, invocation, TakeOver::kEverything);
+    };
+    if (leases_through_interface(invocation)) {
+      run_all({release, detach});
+    } else {
+      detach();
+      release();
+    }
   };
   plugin.check = [read](const cni::Invocation& invocation) {
     const AttachmentRequest request = read(invocation);

@@ -55,6 +55,20 @@ struct Wishes {
   std::vector<ipam::LeaseRecord> given;  ///< by the request itself, or by another plugin's IPAM
 };
 
+/// They lead to the first address of each family.
+void claim_wanted_ports(ipam::Transaction& store, const AttachmentRequest& request,
+                        ipam::AttachmentRecord& record) {
+  std::vector<IpAddress> targets;
+  for (const ipam::LeaseRecord& lease : record.leases) {
+    const bool first_of_family = std::none_of(targets.begin(), targets.end(), [&](const IpAddress& target) {
+      return target.family() == lease.address.address.family();
+    });
+    if (first_of_family) targets.push_back(lease.address.address);
+  }
+  claim_ports(store, record, port_records(request.endpoint.ports, targets, request.driver, true),
+              !request.endpoint.caller_holds_ports);
+}
+
 void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request, const Wishes& wishes,
           ipam::AttachmentRecord& record) {
   record.parts[request.driver] = ipam::State::kAdding;
@@ -68,15 +82,7 @@ void fill(Host& host, ipam::Transaction& store, const AttachmentRequest& request
   } else if (!wishes.given.empty()) {
     record.leases = wishes.given;
   }
-  std::vector<IpAddress> targets;
-  for (const ipam::LeaseRecord& lease : record.leases) {
-    const bool first_of_family = std::none_of(targets.begin(), targets.end(), [&](const IpAddress& target) {
-      return target.family() == lease.address.address.family();
-    });
-    if (first_of_family) targets.push_back(lease.address.address);
-  }
-  claim_ports(store, record, port_records(request.endpoint.ports, targets, request.driver, true),
-              !request.endpoint.caller_holds_ports);
+  if (!asks_delegate_behind_link(request)) claim_wanted_ports(store, request, record);
   if (request.makes_link) record_link(request, record);
   store.put_attachment(record);
 }
@@ -185,9 +191,17 @@ void refuse_duplicate(Host& host, const AttachmentRequest& request, std::uint64_
   if (is_present && takes_device) detach(host, request.key, std::nullopt);
 }
 
+bool asks_delegate_behind_link(const AttachmentRequest& request) {
+  const bool independent =
+      std::holds_alternative<BridgePort>(request.link) || std::holds_alternative<Macvlan>(request.link);
+  return request.addressing.kind == Addressing::kDelegate && request.makes_link && independent &&
+         !request.endpoint.handed_over;
+}
+
 Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_cookie) {
   Wishes wishes = make_wishes(host, request);
-  if (request.addressing.kind == Addressing::kDelegate) wishes.given = lease_from_delegate(request);
+  if (request.addressing.kind == Addressing::kDelegate && !asks_delegate_behind_link(request))
+    wishes.given = lease_from_delegate(request);
   clear_dead_holders(host, request, wishes);
   bool may_collect = true;
   constexpr int kAttempts = 64;  // each one more means that something dead was cleared away
@@ -210,6 +224,27 @@ Reservation reserve(Host& host, AttachmentRequest& request, std::uint64_t netns_
   }
   throw Error(ErrorCode::kTryAgainLater,
               "the attachment could not be reserved while others come and go; try again");
+}
+
+void add_delegated_leases(Host& host, AttachmentRequest& request, Reservation& reserved) {
+  const std::vector<ipam::LeaseRecord> leases = lease_from_delegate(request);
+  constexpr int kAttempts = 64;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    try {
+      host.live().write([&](ipam::Transaction& store) {
+        ipam::AttachmentRecord record = store.find_attachment(request.key).value_or(reserved.record);
+        record.leases = leases;
+        claim_wanted_ports(store, request, record);
+        store.put_attachment(record);
+        reserved.record = std::move(record);
+      });
+      return;
+    } catch (const PortHeld& held) {
+      if (!reclaim_if_dead(host, held.holder())) throw;
+    }
+  }
+  throw Error(ErrorCode::kTryAgainLater,
+              "the ports could not be claimed while others come and go; try again");
 }
 
 ipam::AttachmentRecord rehearse_reserve(Host& host, AttachmentRequest& request) {
