@@ -140,8 +140,14 @@ PolicyTable::Put PolicyTable::put(const NetworkPolicy& network, std::span<const 
   throw_refusals(*socket_, refusals);
 }
 
-void PolicyTable::withdraw(std::span<const PublishedPort> ports) {
-  delete_exactly(*socket_, elements_of(ports), {});
+void PolicyTable::withdraw(std::span<const PublishedPort> ports, std::span<const PublishedPort> staying) {
+  std::vector<Element> elements = elements_of(ports);
+  for (const Element& needed : elements_of(staying)) {
+    std::erase_if(elements, [&needed](const Element& element) {
+      return element.set == needed.set && element.key == needed.key;
+    });
+  }
+  delete_exactly(*socket_, elements, {});
 }
 
 void PolicyTable::withdraw_link(const std::string& network, const std::string& link,

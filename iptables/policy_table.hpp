@@ -25,8 +25,9 @@ class PolicyTable {
   [[nodiscard]] Put put(const NetworkPolicy& network, std::span<const PublishedPort> ports);
 
   /// Deletes the ports' elements; those that are gone already are success. An element whose data is not the port's
-  /// (somebody else's by now) is left alone.
-  void withdraw(std::span<const PublishedPort> ports);
+  /// (somebody else's by now) is left alone, and so is what `staying` ports need, too: several may lead to one port of a
+  /// container.
+  void withdraw(std::span<const PublishedPort> ports, std::span<const PublishedPort> staying = {});
 
   /// Deletes every element of a link, but those that one of `staying` has. What is gone already is success. Lock: shared,
   /// unless others may use the link.

@@ -137,6 +137,42 @@ std::optional<ipam::AttachmentRecord> left_of(const Undoing& undoing,
   return left;
 }
 
+/// Who shares the namespace publishes on its owner's address. One that leaves, too, needs nothing any more.
+std::vector<iptables::PublishedPort> ports_of_kin(const ipam::Transaction& store,
+                                                  const ipam::AttachmentRecord& record) {
+  const std::optional<SharedNetns> shared = shared_netns(record);
+  std::set<ipam::AttachmentKey> kin;
+  for (const ipam::AttachmentKey& owner : shared ? shared->owners : std::vector{record.key}) {
+    kin.insert(owner);
+    for (const ipam::SharerRecord& sharer : ipam::sharers_of(store, owner)) kin.insert(sharer.sharer);
+  }
+  kin.erase(record.key);
+  std::vector<iptables::PublishedPort> ports;
+  for (const ipam::AttachmentKey& key : kin) {
+    auto other = store.find_attachment(key);
+    if (!other) continue;
+    std::erase_if(other->ports, [&other](const ipam::PortRecord& port) {
+      return std::none_of(port.claimed_by.begin(), port.claimed_by.end(), [&other](const std::string& part) {
+        const auto state = other->parts.find(part);
+        return state != other->parts.end() && state->second != ipam::State::kDeleting;
+      });
+    });
+    for (iptables::PublishedPort& port : published_ports(key, other->ports)) ports.push_back(std::move(port));
+  }
+  return ports;
+}
+
+void withdraw(Host& host, const Undoing& undoing) {
+  const std::vector<iptables::PublishedPort> ports = published_ports(undoing.record.key, undoing.ports);
+  if (undoing.sharers.empty() && share_part(undoing.record) == nullptr) {
+    withdraw_ports(host, ports);
+  } else {
+    withdraw_ports_beside(host, ports, [&undoing](const ipam::Transaction& store) {
+      return ports_of_kin(store, undoing.record);
+    });
+  }
+}
+
 void finish(Host& host, const Undoing& undoing, const ipam::AttachmentKey& key,
             const std::optional<std::string>& part) {
   host.live().write([&](ipam::Transaction& store) {
@@ -180,7 +216,7 @@ bool run_detach(Host& host, const ipam::AttachmentKey& key, const std::optional<
     undoing->host_ifname = undoing->record.host_ifname;
   }
   BestEffort steps;
-  bool gone = steps.run([&] { withdraw_ports(host, published_ports(key, undoing->ports)); });
+  bool gone = steps.run([&] { withdraw(host, *undoing); });
   if (owns_attachment(part)) {
     gone = steps.run([&] { withdraw_ports_of_sharers(host, undoing->sharers); }) && gone;
   }

@@ -197,6 +197,16 @@ void withdraw_link(Host& host, const ipam::AttachmentRecord& record,
   policy_table(host).withdraw_link(record.key.network, link, staying);
 }
 
+void withdraw_ports_beside(Host& host, const std::vector<iptables::PublishedPort>& ports,
+                           const StayingPorts& find_staying) {
+  if (ports.empty()) return;
+  // Whoever publishes meanwhile is in the store before its elements are in the table.
+  const HeldLock table = host.live().lock_table(LockMode::kExclusive);
+  std::vector<iptables::PublishedPort> staying;
+  host.live().read([&](const ipam::Transaction& store) { staying = find_staying(store); });
+  policy_table(host).withdraw(ports, staying);
+}
+
 void remove_network_if_unused(Host& host, const std::string& network) {
   // Whoever takes the last attachment out of the store sees none here, so that most DELs need no lock.
   bool unused = false;

@@ -2,6 +2,7 @@
 // What a network's attachments share: the bridge, its addresses, host sysctls, the network's rules. Made by the first
 // ADD that needs it, removed with the last attachment.
 
+#include <functional>
 #include <string>
 
 #include "plugins/engine/host.hpp"
@@ -47,6 +48,11 @@ bool repair_network(Host& host, const std::string& network);
 void hold_network(Host& host, const NetworkPlan& plan);
 /// It is held no longer: goes at once without attachments, else with its last one. Idempotent.
 void release_network(Host& host, const std::string& network);
+
+/// The same where others may publish ports of the same container: what theirs need, too, is kept.
+using StayingPorts = std::function<std::vector<iptables::PublishedPort>(const ipam::Transaction& store)>;
+void withdraw_ports_beside(Host& host, const std::vector<iptables::PublishedPort>& ports,
+                           const StayingPorts& find_staying);
 
 /// Removes bridge (when it was created, not adopted), rules, changed sysctls and record of a network without attachments.
 /// Does nothing when it has some. Idempotent. Errors: kTryAgainLater when the network lock stays taken; kKernel.

@@ -102,7 +102,8 @@ Reservation try_reserve(Host& host, const PublishRequest& request) {
     if (record.bridge.empty() && policy_link(record).empty())
       set_policy_link(record, link_towards(host, request));
     claim_ports(store, record,
-                port_records(request.ports, request.targets, kPublishPart, request.masquerade_local));
+                port_records(request.ports, request.targets, kPublishPart, request.masquerade_local),
+                !request.caller_holds_ports);
     store.put_attachment(record);
     reserved.network = store.find_network(request.key.network);
   });

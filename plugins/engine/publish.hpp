@@ -14,6 +14,7 @@ struct PublishRequest {
   std::vector<IpAddress> targets;  ///< the container's addresses, one a family
   std::vector<cni::PortMapping> ports;
   bool masquerade_local = true;
+  bool caller_holds_ports = false;  ///< as in EndpointSpec
   std::string container_name;
 };
 
