@@ -15,8 +15,9 @@ namespace {
 constexpr const char* kHelp = "netctl-netavark (netctl " NETCTL_VERSION
                               ")\n"
                               "Podman's netavark starts it as a plugin; link it into a folder of "
-                              "netavark_plugin_dirs as netctl-bridge and\n"
-                              "netctl-none, or as netctl. Then: podman network create -d netctl-bridge NAME\n"
+                              "netavark_plugin_dirs as netctl-bridge,\n"
+                              "netctl-container-share and netctl-none, or as netctl. Then: podman network "
+                              "create -d netctl-bridge NAME\n"
                               "  create, setup NETNS, teardown NETNS, info\n"
                               "  --version, --help\n";
 

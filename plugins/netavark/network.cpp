@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <span>
 
 #include "base/error.hpp"
 #include "ipam/pool.hpp"
@@ -15,7 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kDataDirectory = "podman";  // names the pool, together with the network
-constexpr std::string_view kOptions[] = {"driver", "mtu", "isolate", "no_default_route"};
+constexpr std::string_view kBridgeOptions[] = {"driver", "mtu", "isolate", "no_default_route"};
+constexpr std::string_view kNoneOptions[] = {"driver"};
+constexpr std::string_view kShareOptions[] = {"driver", "share", "on_owner_exit", "allow_host"};
 
 std::string option(const cni::ConfigReader& network, std::string_view name) {
   const auto options = network.object("options");
@@ -29,23 +32,52 @@ bool is_true(const cni::ConfigReader& network, std::string_view name) {
   throw Error(ErrorCode::kInvalidConfig, "the option " + std::string(name) + " must be true or false", value);
 }
 
+std::span<const std::string_view> options_of(const std::string& driver) {
+  if (driver == kContainerShare) return kShareOptions;
+  if (driver == kNone) return kNoneOptions;
+  return kBridgeOptions;
+}
+
 void refuse_unknown_options(const cni::ConfigReader& network) {
   const auto options = network.object("options");
   if (!options) return;
+  const std::span<const std::string_view> known = options_of(driver_of(network));
+  std::string names;
+  for (const std::string_view name : known) names += (names.empty() ? "" : ", ") + std::string(name);
   for (const auto& [name, value] : options->json().items()) {
-    if (std::find(std::begin(kOptions), std::end(kOptions), name) != std::end(kOptions)) continue;
-    throw Error(ErrorCode::kUnsupportedField,
-                "the option " + name + " is not offered; known are driver, mtu, isolate, no_default_route",
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw Error(ErrorCode::kUnsupportedField, "the option " + name + " is not offered; known are " + names,
                 name);
   }
 }
 
-void refuse_container_options(const cni::ConfigReader& call) {
+/// `podman run --network NAME:share=web`.
+std::string share_wish(const cni::ConfigReader& call) {
   const auto wishes = call.object("network_options");
   const auto options = wishes ? wishes->object("options") : std::nullopt;
-  if (!options || options->json().empty()) return;
-  throw Error(ErrorCode::kUnsupportedField,
-              "the container's option " + options->json().begin().key() + " is not offered on this network");
+  return options ? options->text("share").value_or("") : "";
+}
+
+void refuse_container_options(const cni::ConfigReader& call, const std::string& driver) {
+  const auto wishes = call.object("network_options");
+  const auto options = wishes ? wishes->object("options") : std::nullopt;
+  if (!options) return;
+  for (const auto& [name, value] : options->json().items()) {
+    if (driver == kContainerShare && name == "share") continue;
+    throw Error(ErrorCode::kUnsupportedField,
+                "the container's option " + name + " is not offered on this network", name);
+  }
+}
+
+nlohmann::json share_configuration(const cni::ConfigReader& network, const std::string& wish) {
+  nlohmann::json own{{"share", wish.empty() ? option(network, "share") : wish},
+                     {"allowHost", is_true(network, "allow_host")}};
+  const std::string exit = option(network, "on_owner_exit");
+  if (!exit.empty() && exit != "keep" && exit != "release") {
+    throw Error(ErrorCode::kInvalidConfig, "the option on_owner_exit must be keep or release", exit);
+  }
+  if (!exit.empty()) own["onOwnerExit"] = exit;
+  return {{"netctl", std::move(own)}};
 }
 
 std::string ipam_driver(const cni::ConfigReader& network) {
@@ -196,10 +228,10 @@ std::string driver_of(const cni::ConfigReader& network) {
   } else if (installed.rfind(kPrefix, 0) == 0) {
     driver = installed.substr(kPrefix.size());
   }
-  if (driver == kBridge || driver == kNone) return driver;
+  if (driver == kBridge || driver == kNone || driver == kContainerShare) return driver;
   throw Error(ErrorCode::kUnsupportedField,
               "the driver \"" + driver +
-                  "\" is not offered to podman; use bridge or none, as `-d netctl-bridge` "
+                  "\" is not offered to podman; use bridge, container-share or none, as `-d netctl-bridge` "
                   "or `-d netctl -o driver=bridge`",
               driver);
 }
@@ -227,11 +259,13 @@ nlohmann::json complete(const nlohmann::json& network, const ChooseSubnet& choos
   const cni::ConfigReader reader(network, "network");
   refuse_unknown_options(reader);
   completed["dns_enabled"] = false;  // there is no name service behind it
-  if (driver_of(reader) == kNone) {
+  const std::string driver = driver_of(reader);
+  if (driver != kBridge) {
     if (!ranges_of(reader).empty()) {
       throw Error(ErrorCode::kInvalidConfig,
-                  "a network of the driver none has no subnet; leave --subnet out");
+                  "a network of the driver " + driver + " has no subnet; leave --subnet out");
     }
+    if (driver == kContainerShare) (void)share_configuration(reader, "");
     completed["ipam_options"] = {{"driver", "none"}};
     return completed;
   }
@@ -245,9 +279,11 @@ nlohmann::json complete(const nlohmann::json& network, const ChooseSubnet& choos
 
 nlohmann::json configuration_of(const cni::ConfigReader& network, const cni::ConfigReader& call) {
   refuse_unknown_options(network);
-  refuse_container_options(call);
   const std::string driver = driver_of(network);
-  nlohmann::json configuration = driver == kBridge ? bridge_configuration(network) : nlohmann::json::object();
+  refuse_container_options(call, driver);
+  nlohmann::json configuration = nlohmann::json::object();
+  if (driver == kBridge) configuration = bridge_configuration(network);
+  if (driver == kContainerShare) configuration = share_configuration(network, share_wish(call));
   configuration["cniVersion"] = "1.1.0";
   configuration["name"] = network.text("name").value_or("");
   configuration["type"] = driver;

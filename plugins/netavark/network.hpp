@@ -14,10 +14,11 @@ namespace netctl::netavark {
 /// Drivers that this executable offers.
 inline constexpr const char* kBridge = "bridge";
 inline constexpr const char* kNone = "none";
+inline constexpr const char* kContainerShare = "container-share";
 
-/// Which of ours a network asks for: podman's driver is the name that the executable is installed as: "netctl-bridge",
-/// "netctl-none"; as plain "netctl" or "netctl-netavark" the network's option `driver` says it (bridge).
-/// Errors: kUnsupportedField, kInvalidConfig.
+/// Which of ours a network asks for: podman's driver is the name that the executable is installed as ("netctl-bridge",
+/// "netctl-none", "netctl-container-share"); as plain "netctl" or "netctl-netavark" the network's option `driver` says it
+/// (bridge). Errors: kUnsupportedField, kInvalidConfig.
 [[nodiscard]] std::string driver_of(const cni::ConfigReader& network);
 
 /// Subnets that networks of podman have, whether in use or not; what cannot be read there has none.

@@ -1,10 +1,16 @@
 #include "plugins/netavark/verbs.hpp"
 
 #include "base/error.hpp"
+#include "base/undo_stack.hpp"
 #include "plugins/bridge/bridge_config.hpp"
+#include "plugins/container-share/share_options.hpp"
 #include "plugins/engine/addressing.hpp"
 #include "plugins/engine/attach.hpp"
 #include "plugins/engine/detach.hpp"
+#include "plugins/engine/log.hpp"
+#include "plugins/engine/publish.hpp"
+#include "plugins/engine/share.hpp"
+#include "plugins/engine/sharing.hpp"
 #include "plugins/frontdoor/chain.hpp"
 #include "plugins/netavark/network.hpp"
 
@@ -32,12 +38,18 @@ struct Call {
   ipam::AttachmentKey key;
 };
 
+bool belongs_to(const cni::Result& result, const cni::ResultIp& ip, const std::string& ifname) {
+  const auto index = static_cast<std::size_t>(ip.interface.value_or(-1));
+  return index >= result.interfaces.size() || result.interfaces[index].name == ifname;
+}
+
 nlohmann::json interface_of(const cni::Result& result, const std::string& ifname) {
   nlohmann::json made{{"mac_address", ""}, {"subnets", nlohmann::json::array()}};
   for (const cni::Interface& interface : result.interfaces) {
     if (interface.name == ifname && !interface.sandbox.empty()) made["mac_address"] = interface.mac;
   }
   for (const cni::ResultIp& ip : result.ips) {
+    if (!belongs_to(result, ip, ifname)) continue;
     nlohmann::json subnet{{"ipnet", ip.address.to_string()}};
     if (ip.gateway) subnet["gateway"] = ip.gateway->to_string();
     made["subnets"].push_back(std::move(subnet));
@@ -51,6 +63,22 @@ cni::Result attach_to_bridge(const cni::Invocation& invocation) {
   request.endpoint.caller_holds_ports = true;
   engine::Host host = engine::Host::open();
   return engine::attach(host, request);
+}
+
+cni::Result share_namespace(const cni::Invocation& invocation) {
+  const engine::ShareRequest request = container_share::read_request(invocation);
+  engine::Host host = engine::Host::open();
+  UndoStack undo([](const std::string& step, const std::string& reason) {
+    engine::log_warning("could not " + step + ": " + reason + "; `netctl gc` will");
+  });
+  cni::Result result = engine::share(host, request);
+  undo.on_failure("give the namespace back",
+                  [&] { engine::detach_part(host, request.key, engine::kSharePart); });
+  engine::PublishRequest ports = container_share::read_ports(invocation, result);
+  ports.caller_holds_ports = true;
+  if (!ports.ports.empty()) engine::publish(host, ports);
+  undo.commit();
+  return result;
 }
 
 void refuse_double_name(const std::string& network) {
@@ -86,6 +114,10 @@ nlohmann::json setup(const nlohmann::json& document, const std::string& netns_pa
   nlohmann::json interfaces = nlohmann::json::object();
   if (invocation.type == kNone) {
     (void)frontdoor::find_builtin(kNone)->add(invocation);
+  } else if (invocation.type == kContainerShare) {
+    const cni::Result shared = share_namespace(invocation);
+    for (const cni::Interface& interface : shared.interfaces)
+      interfaces[interface.name] = interface_of(shared, interface.name);
   } else {
     interfaces[call.key.ifname] = interface_of(attach_to_bridge(invocation), call.key.ifname);
   }
@@ -100,12 +132,14 @@ void teardown(const nlohmann::json& document) {
   const Call call(document);
   engine::Host host = engine::Host::open();
   engine::detach_part(host, call.key, kBridge);
+  engine::detach_part(host, call.key, engine::kPublishPart);
+  engine::detach_part(host, call.key, engine::kSharePart);
 }
 
 nlohmann::json info() {
   return {{"version", NETCTL_VERSION},
           {"api_version", "1.0.0"},
-          {"drivers", nlohmann::json::array({kBridge, kNone})}};
+          {"drivers", nlohmann::json::array({kBridge, kContainerShare, kNone})}};
 }
 
 }  // namespace netctl::netavark

@@ -43,7 +43,8 @@ MAY_INCLUDE = {
     **dict.fromkeys(CHAINED, EXECUTABLE),
     "plugins/frontdoor": (*EXECUTABLE, *VERBS),
     "plugins/hook": (*EXECUTABLE, "plugins/frontdoor"),
-    "plugins/netavark": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
+    "plugins/netavark": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp",
+                         "plugins/container-share/share_options.hpp"),
     "plugins/docker": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
     "netctl": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay/overlay.hpp"),
 }

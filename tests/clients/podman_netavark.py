@@ -41,7 +41,7 @@ class Podman:
         trixie.furnish(self.root, visible=(bin_dir(),))
         os.environ.update({"PODMAN_IGNORE_CGROUPSV1_WARNING": "1", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         os.makedirs(f"{self.root}{PLUGINS}")
-        for name in ("netctl-bridge", "netctl-none", "netctl-ipvlan"):
+        for name in ("netctl-bridge", "netctl-container-share", "netctl-none", "netctl-ipvlan"):
             os.symlink(PLUGIN, f"{self.root}{PLUGINS}/{name}")
         os.makedirs(f"{self.root}/etc/containers", exist_ok=True)
         self._write("/etc/containers/containers.conf", CONTAINERS_CONF)
@@ -122,6 +122,33 @@ def further_networks(podman):
     assert "eth0" not in podman("exec", "hermit", "ip", "link")
     text = podman("run", "--rm", "--network", "lab", "-p", "8090:80", IMAGE, "true", check=False)
     assert "8090" in text and "in use" in text, text
+
+
+def shared_namespace(podman):
+    """The three situations: a service of another container on 127.0.0.1, on the other's own address, through a port."""
+    inside = lambda name, url: podman("exec", name, "wget", "-q", "-O", "-", url, check=False)
+    podman("network", "create", "--driver", "netctl-container-share", "-o", "share=web", "beside-web")
+    podman("network", "create", "--driver", "netctl-container-share", "beside")
+    text = podman("network", "create", "--driver", "netctl-container-share", "-o", "on_owner_exit=x", "refused", check=False)
+    assert "keep or release" in text, text
+    podman.run("sharer", "beside-web", "-p", "8096:80")
+    podman.run("second", "beside:share=sharer")
+    for name in ("sharer", "second"):
+        assert "hello" in inside(name, "http://127.0.0.1/"), f"{name} does not share web's loopback"
+        assert "10.90.5.80" in podman("exec", name, "ip", "addr", "show", "eth0")
+    assert "hello" not in inside("crawler", "http://127.0.0.1/") and "hello" in inside("crawler", "http://10.90.5.80/")
+    assert "hello" in fetch("http://127.0.0.1:8096/")
+    listing = podman.netctl("ps")
+    assert "sharer" in listing and "second" in listing, listing
+    for arguments, sentence in ((["beside"], "share"), (["beside:share=nobody"], "nobody"), (["lab:share=web"], "share")):
+        text = podman("run", "--rm", "--network", *arguments, IMAGE, "true", check=False)
+        assert sentence in text and "rror" in text, text
+    podman("rm", "--force", "--time", "0", "sharer")
+    assert "hello" in inside("second", "http://127.0.0.1/") and "hello" in fetch("http://127.0.0.1:8090/")
+    assert "8096" not in podman.netctl("port")
+    podman("rm", "--force", "--time", "0", "second")
+    podman("network", "rm", "beside", "beside-web")
+    podman.netctl("check")
 
 
 def plugin(lab, payload, *arguments):
@@ -212,6 +239,8 @@ def main():
         say("containers: attached, published, reloaded")
         further_networks(podman)
         say("further networks, and a port that is taken")
+        shared_namespace(podman)
+        say("one namespace for several containers")
         podman("rm", "--force", "--time", "0", "web", "crawler", "hermit")
         snapshot.assert_same(before, "after the containers")
         podman("network", "rm", "lab", "auto1", "auto2", "alone")
