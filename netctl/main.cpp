@@ -109,6 +109,32 @@ void add_address_verbs(CLI::App& app, Output& output) {
   verb->callback([&output] { ip_ls(output, some_network); });
 }
 
+void add_overlay_verbs(CLI::App& app, Output& output) {
+  static std::optional<std::string> some_network;
+  auto* group = app.add_subcommand("overlay", "Overlays: networks that span hosts");
+  group->require_subcommand(1);
+  auto* verb = group->add_subcommand("status", "Source, own blocks, last confirmation, what is wrong");
+  verb->add_option("NETWORK", some_network, "Only this network");
+  verb->add_flag("--json", output.json, "JSON for programs");
+  verb->callback([&output] { overlay_status(output, some_network); });
+  verb = group->add_subcommand("sync", "Let the agent mend now, and ask the source anew");
+  verb->add_option("NETWORK", some_network, "Only this network");
+  verb->callback([] { overlay_sync(some_network); });
+
+  static std::string network;
+  static std::string node;
+  group = app.add_subcommand("node", "Nodes of overlays");
+  group->require_subcommand(1);
+  verb = group->add_subcommand("ls", "Nodes: VTEP, blocks, alive or not heard of");
+  verb->add_option("NETWORK", some_network, "Only this network");
+  verb->add_flag("--json", output.json, "JSON for programs");
+  verb->callback([&output] { node_ls(output, some_network); });
+  verb = group->add_subcommand("rm", "Free the blocks of a node that is gone for good");
+  verb->add_option("NETWORK", network)->required();
+  verb->add_option("NODE", node)->required();
+  verb->callback([] { node_rm(network, node); });
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Container networks of this host", "netctl");
   app.set_version_flag("--version", std::string("netctl ") + NETCTL_VERSION);
@@ -117,6 +143,7 @@ int run(int argc, char** argv) {
   add_show_verbs(app, output);
   add_acting_verbs(app, output);
   add_address_verbs(app, output);
+  add_overlay_verbs(app, output);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -47,4 +47,12 @@ void ip_reserve(const std::string& network, const std::string& name,
 void ip_release(const std::string& network, const std::string& name);
 void ip_ls(const Output& output, const std::optional<std::string>& network);
 
+/// Overlays: source, own blocks, how long ago the source confirmed them, what is wrong.
+void overlay_status(const Output& output, const std::optional<std::string>& network);
+/// The agent mends now, and asks the source anew. Errors: kTryAgainLater when no agent runs.
+void overlay_sync(const std::optional<std::string>& network);
+void node_ls(const Output& output, const std::optional<std::string>& network);
+/// Takes the blocks from a node that is gone for good. Errors: kTryAgainLater: it is alive, or no agent runs here.
+void node_rm(const std::string& network, const std::string& node);
+
 }  // namespace netctl::cli

@@ -46,7 +46,7 @@ MAY_INCLUDE = {
     "plugins/netavark": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp",
                          "plugins/container-share/share_options.hpp"),
     "plugins/docker": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
-    "netctl": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay/overlay.hpp"),
+    "netctl": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay/control", "plugins/overlay/overlay.hpp"),
 }
 ENGINE = ("plugins/engine", "plugins/engine/parts", "plugins/engine/links")
 OVERLAY = ("plugins/overlay", "plugins/overlay/control", "plugins/overlay/source", "plugins/overlay/agent")

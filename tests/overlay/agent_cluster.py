@@ -152,11 +152,11 @@ def node_is_removed(switch, etcd, hosts):
     late.configure({"type": "etcd", "endpoints": etcd.endpoints, "leaseSeconds": LEASE})
     late.start()
     wait_until(lambda: "all 4 blocks" in late.status().get("trouble", ""), "the late host finds all blocks taken")
-    answer = hosts[0].ask(f"/v1/remove/lab/{lone.name}", "POST")
-    assert answer[0] == 409 and "alive" in answer[1], answer
+    answer = hosts[0].netctl("node", "rm", "lab", lone.name, check=False)
+    assert answer.returncode == 1 and "is alive" in answer.stderr, answer
     block = lone.blocks
     lone.cut_off()
-    wait_until(lambda: hosts[0].ask(f"/v1/remove/lab/{lone.name}", "POST")[0] == 200, "it can be removed", 60)
+    wait_until(lambda: hosts[0].netctl("node", "rm", "lab", lone.name, check=False).returncode == 0, "it can be removed", 60)
     late.settle(len(hosts))
     assert late.blocks == block
     lone.heal()
@@ -165,7 +165,6 @@ def node_is_removed(switch, etcd, hosts):
     assert lone.device is None and lone.blocks == []
     assert sorted(owners(etcd).values()) == sorted([host.name for host in hosts[:-1]] + [late.name])
     hosts[0].reaches(late.overlay_address)
-    late.kill()
     lone.kill()
     say("node removed: its block went to another one, and it was refused when it came back")
 
@@ -183,6 +182,25 @@ def one_name_twice(switch, etcd, hosts):
     assert twin.device is None and owners(etcd) == before
     twin.kill()
     say("one name twice, and another configuration: refused, nothing programmed")
+
+
+def command_line(host, nodes):
+    """With the agent, and without."""
+    answer = json.loads(host.netctl("node", "ls", "--json").stdout)["nodes"]
+    assert sorted(node["node"] for node in answer) == sorted(nodes), answer
+    assert all(node["alive"] for node in answer), answer
+    table = host.netctl("overlay", "status").stdout
+    assert host.blocks[0] in table and table.rstrip().endswith("ok"), table
+    host.netctl("overlay", "sync", "lab")
+    unknown = host.netctl("node", "rm", "lab", "nobody", check=False)
+    assert unknown.returncode == 1 and "has no node nobody" in unknown.stderr, unknown
+    block = host.blocks[0]
+    host.terminate()
+    assert "does not run" in host.netctl("overlay", "status", "lab").stdout
+    assert block in host.netctl("node", "ls").stdout
+    for words in (["overlay", "sync"], ["node", "rm", "lab", "nobody"]):
+        refused = host.netctl(*words, check=False)
+        assert refused.returncode == 1 and "does not run" in refused.stderr, refused
 
 
 def supervisor(host):
@@ -223,7 +241,7 @@ def main():
         one_name_twice(switch, etcd, hosts)
         node_is_removed(switch, etcd, hosts)
         say(f"{sum(each.judge() for each in traffic)} echoes, none lost")
-        hosts[0].terminate()
+        command_line(hosts[0], [host.name for host in hosts[:3]] + ["late"])
         supervisor(hosts[0])
         etcd.stop()
 
