@@ -11,7 +11,7 @@ function(netctl_add_agent_test name)
     "NETCTL_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};NETCTL_TESTS_DIR=${CMAKE_BINARY_DIR}/tests")
 endfunction()
 
-foreach(name agent_cluster agent_damage agent_directory etcd_lies etcd_race etcd_secured)
+foreach(name agent_cluster agent_containers agent_damage agent_directory etcd_lies etcd_race etcd_secured)
   netctl_add_agent_test(overlay.${name} LABEL overlay TIMEOUT 240 COMMAND ${name}.py)
 endforeach()
 netctl_add_agent_test(overlay.agent_churn LABEL overlay TIMEOUT 240 COMMAND agent_churn.py 600)

@@ -67,7 +67,7 @@ void Agent::load() {
     try {
       OverlayConfig config = read_overlay_config(conf.plugins.front(), conf.name);
       if (config.source != Source::kEtcd && config.source != Source::kDirectory) continue;
-      tenders_.emplace_back(socket_, std::move(config), options_.state_directory);
+      tenders_.emplace_back(socket_, std::move(config), conf.plugins.front(), options_.state_directory);
     } catch (const Error& error) {
       complaints_.push_back(conf.file + ": " + error.message());
     }

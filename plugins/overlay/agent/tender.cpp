@@ -5,7 +5,9 @@
 
 #include "base/error.hpp"
 #include "ipam/store.hpp"
+#include "plugins/engine/host.hpp"
 #include "plugins/engine/log.hpp"
+#include "plugins/overlay/overlay.hpp"
 
 namespace netctl::overlay {
 namespace {
@@ -17,8 +19,6 @@ constexpr auto kRetryInterval = 1s;
 // Changes that come together are programmed together.
 constexpr auto kAfterLinkEvents = 20ms;
 constexpr auto kShortestRest = 10ms;
-// For people: how long ago the source spoke. The file is not written for that alone more often.
-constexpr std::int64_t kConfirmationSeconds = 60;
 
 std::string sentence_of(const Error& error) {
   return error.details().empty() ? error.message() : error.message() + " (" + error.details() + ")";
@@ -32,8 +32,12 @@ nlohmann::json texts(const std::vector<IpPrefix>& prefixes) {
 
 }  // namespace
 
-Tender::Tender(netlink::Socket& socket, OverlayConfig config, std::string state_directory)
-    : socket_(&socket), config_(std::move(config)), state_directory_(std::move(state_directory)) {
+Tender::Tender(netlink::Socket& socket, OverlayConfig config, nlohmann::json plugin_config,
+               std::string state_directory)
+    : socket_(&socket),
+      config_(std::move(config)),
+      plugin_config_(std::move(plugin_config)),
+      state_directory_(std::move(state_directory)) {
   next_look_ = not_before_ = Clock::now();
 }
 
@@ -110,29 +114,13 @@ Membership Tender::membership(Lease local) const {
   return make_membership(local, std::move(nodes));
 }
 
-void Tender::keep_lease(const Membership& membership) {
-  if (written_) {
-    Membership same = membership;
-    const std::int64_t age = membership.lease.confirmed_wall_seconds - written_->lease.confirmed_wall_seconds;
-    if (age >= 0 && age < kConfirmationSeconds) {
-      same.lease.confirmed_wall_seconds = written_->lease.confirmed_wall_seconds;
-    }
-    bool intact = false;
-    try {
-      intact = same == *written_ && read_membership(state_directory_, config_.network) == written_;
-    } catch (const Error&) {
-      intact = false;  // damaged: written anew
-    }
-    if (intact) return;
-  }
-  write_lease(state_directory_, membership.lease, membership.nodes);
-  written_ = membership;
-}
-
 void Tender::program(const Membership& membership) {
   underlay_index_ = find_underlay(*socket_, membership.lease.vtep).index;
-  if (membership.lease.mode == Mode::kL2) return;
-  vtep_index_ = ensure_vtep(*socket_, membership, 0);
+  // Opened each time: ADD and DEL of other processes may have put a damaged store aside meanwhile.
+  engine::Host host = engine::Host::open();
+  programme(host, config_.network, plugin_config_, membership);
+  written_ = membership;
+  vtep_index_ = socket_->find_link_index(vtep_ifname(config_.network)).value_or(0);
 }
 
 void Tender::bring_up_to_date() {
@@ -146,13 +134,11 @@ void Tender::bring_up_to_date() {
     applied_generation_ = source_->view().generation;
     const View& view = source_->view();
     if (!view.blocks.empty()) {
-      const Membership wanted = membership(local);
-      keep_lease(wanted);
-      program(wanted);
+      program(membership(local));
     } else if (view.owns_nothing) {
       give_up_blocks();
     } else if (written_ && !written_->lease.blocks.empty() && written_->lease.vtep == local.vtep) {
-      program(*written_);  // what the last agent knew holds until the source says otherwise
+      program(Membership(*written_));  // what the last agent knew holds until the source says otherwise
     }
     ++counters_.reconciles;
   } catch (const Error& error) {
@@ -167,10 +153,10 @@ void Tender::bring_up_to_date() {
 }
 
 void Tender::give_up_blocks() {
-  if (written_ && written_->lease.blocks.empty()) return;
-  remove_vtep(*socket_, config_.network);
-  Lease none = local_lease(*socket_, config_);
-  keep_lease(make_membership(none, {}));
+  if (!written_) return;
+  engine::Host host = engine::Host::open();
+  let_go(host, config_.network);
+  written_.reset();
 }
 
 std::string Tender::trouble() const {

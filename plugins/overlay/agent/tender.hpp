@@ -15,8 +15,9 @@ namespace netctl::overlay {
 
 class Tender {
  public:
-  /// `socket` has to outlive it. Never fails: what is wrong is in status().
-  Tender(netlink::Socket& socket, OverlayConfig config, std::string state_directory);
+  /// `socket` has to outlive it; `plugin_config` is what `config` was read from. Never fails: what is wrong is in status().
+  Tender(netlink::Socket& socket, OverlayConfig config, nlohmann::json plugin_config,
+         std::string state_directory);
 
   [[nodiscard]] const std::string& network() const { return config_.network; }
   [[nodiscard]] int fd() const { return source_ ? source_->fd() : -1; }
@@ -44,12 +45,12 @@ class Tender {
   void bring_up_to_date();
   [[nodiscard]] Membership membership(Lease local) const;
   void program(const Membership& membership);
-  void keep_lease(const Membership& membership);
   [[nodiscard]] bool may_move();
   void report();
 
   netlink::Socket* socket_;
   OverlayConfig config_;
+  nlohmann::json plugin_config_;
   std::string state_directory_;
   std::unique_ptr<PeerSource> source_;
   IpAddress source_vtep_;
