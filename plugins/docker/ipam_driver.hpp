@@ -8,14 +8,14 @@
 
 namespace netctl::docker {
 
-[[nodiscard]] nlohmann::json ipam_capabilities(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json address_spaces(const nlohmann::json& call);
+[[nodiscard]] nlohmann::json ipam_capabilities(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json address_spaces(const nlohmann::json& document);
 /// Errors: kSubnetUnavailable when the pool overlaps another one, kInvalidConfig.
-[[nodiscard]] nlohmann::json request_pool(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json release_pool(const nlohmann::json& call);
+[[nodiscard]] nlohmann::json request_pool(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json release_pool(const nlohmann::json& document);
 /// Errors: kNoFreeAddress, kAddressTaken, kInvalidConfig.
-[[nodiscard]] nlohmann::json request_address(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json release_address(const nlohmann::json& call);
+[[nodiscard]] nlohmann::json request_address(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json release_address(const nlohmann::json& document);
 
 /// Docker releases the pool first and deletes its network afterwards; until then the pool stays.
 void forget_released_pools(engine::Host& host);

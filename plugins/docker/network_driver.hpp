@@ -9,18 +9,18 @@
 
 namespace netctl::docker {
 
-[[nodiscard]] nlohmann::json network_capabilities(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json check_gateway_allocation(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json create_network(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json delete_network(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json create_endpoint(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json delete_endpoint(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json endpoint_information(const nlohmann::json& call);
+[[nodiscard]] nlohmann::json network_capabilities(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json check_gateway_allocation(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json create_network(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json delete_network(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json create_endpoint(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json delete_endpoint(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json endpoint_information(const nlohmann::json& document);
 /// Makes the link with both ends in the host's namespace; Docker takes the one that is named in the answer.
-[[nodiscard]] nlohmann::json join(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json leave(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json publish_ports(const nlohmann::json& call);
-[[nodiscard]] nlohmann::json withdraw_ports(const nlohmann::json& call);
+[[nodiscard]] nlohmann::json join(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json leave(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json publish_ports(const nlohmann::json& document);
+[[nodiscard]] nlohmann::json withdraw_ports(const nlohmann::json& document);
 
 /// For the moment when Docker starts: what it had begun and not finished died with it, and it will not come back to that.
 void forget_unfinished(engine::Host& host);
