@@ -9,7 +9,7 @@ namespace netctl::overlay {
 /// Everything but what the lease tells. `invocation` may be without a container (for --plan, STATUS, GC). Errors:
 /// kInvalidConfig, kUnsupportedField, kInvalidEnvironment.
 [[nodiscard]] engine::AttachmentRequest read_request(const cni::Invocation& invocation,
-                                                     const OverlayConfig& config);
+                                                     const OverlayConfig& overlay);
 
 /// Addresses, gateway, MTU, routes and exclusions that follow from the lease.
 void apply_lease(const engine::OverlaySpec& overlay, engine::AttachmentRequest& request);
