@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "ipam/pool.hpp"
 #include "plugins/cni/names.hpp"
+#include "plugins/frontdoor/conf.hpp"
 
 namespace netctl::netavark {
 namespace {
@@ -18,6 +19,7 @@ namespace fs = std::filesystem;
 constexpr const char* kDataDirectory = "podman";  // names the pool, together with the network
 constexpr std::string_view kBridgeOptions[] = {"driver", "mtu", "isolate", "no_default_route"};
 constexpr std::string_view kNoneOptions[] = {"driver"};
+constexpr std::string_view kOverlayOptions[] = {"driver", "network"};
 constexpr std::string_view kShareOptions[] = {"driver", "share", "on_owner_exit", "allow_host"};
 
 std::string option(const cni::ConfigReader& network, std::string_view name) {
@@ -35,6 +37,7 @@ bool is_true(const cni::ConfigReader& network, std::string_view name) {
 std::span<const std::string_view> options_of(const std::string& driver) {
   if (driver == kContainerShare) return kShareOptions;
   if (driver == kNone) return kNoneOptions;
+  if (driver == kOverlay) return kOverlayOptions;
   return kBridgeOptions;
 }
 
@@ -179,6 +182,26 @@ nlohmann::json bridge_configuration(const cni::ConfigReader& network) {
   return configuration;
 }
 
+/// An overlay has more to say than podman has options for, and all its hosts have to say the same: it stands in a
+/// configuration file, as for all other runtimes.
+nlohmann::json overlay_configuration(const cni::ConfigReader& network) {
+  const std::string name = joined_overlay(network);
+  if (name.empty()) {
+    throw Error(ErrorCode::kInvalidConfig,
+                "say which overlay the network stands for, as `-o network=NAME`: the name in a file of " +
+                    frontdoor::conf_directory());
+  }
+  const frontdoor::NetworkConf conf = frontdoor::find_network_conf(name);
+  if (conf.driver() != kOverlay || conf.plugins.size() != 1) {
+    throw Error(ErrorCode::kInvalidConfig,
+                "network " + name + " in " + conf.file +
+                    " must have the one plugin overlay, which publishes ports by itself");
+  }
+  nlohmann::json configuration = conf.plugins.front();
+  configuration.erase("capabilities");
+  return configuration;
+}
+
 /// "br-" and the beginning of the id, as people know it from Docker.
 std::string bridge_name(const cni::ConfigReader& network) {
   constexpr std::size_t kDigits = 12;
@@ -228,13 +251,18 @@ std::string driver_of(const cni::ConfigReader& network) {
   } else if (installed.rfind(kPrefix, 0) == 0) {
     driver = installed.substr(kPrefix.size());
   }
-  if (driver == kBridge || driver == kNone || driver == kContainerShare) return driver;
-  throw Error(ErrorCode::kUnsupportedField,
-              "the driver \"" + driver +
-                  "\" is not offered to podman; use bridge, container-share or none, as `-d netctl-bridge` "
-                  "or `-d netctl -o driver=bridge`",
-              driver);
+  for (const char* known : {kBridge, kNone, kContainerShare, kOverlay}) {
+    if (driver == known) return driver;
+  }
+  throw Error(
+      ErrorCode::kUnsupportedField,
+      "the driver \"" + driver +
+          "\" is not offered to podman; use bridge, container-share, overlay or none, as `-d netctl-bridge` "
+          "or `-d netctl -o driver=bridge`",
+      driver);
 }
+
+std::string joined_overlay(const cni::ConfigReader& network) { return option(network, "network"); }
 
 std::vector<IpPrefix> subnets_of_podman(const std::string& directory) {
   std::vector<IpPrefix> subnets;
@@ -266,6 +294,7 @@ nlohmann::json complete(const nlohmann::json& network, const ChooseSubnet& choos
                   "a network of the driver " + driver + " has no subnet; leave --subnet out");
     }
     if (driver == kContainerShare) (void)share_configuration(reader, "");
+    if (driver == kOverlay) (void)overlay_configuration(reader);
     completed["ipam_options"] = {{"driver", "none"}};
     return completed;
   }
@@ -284,8 +313,9 @@ nlohmann::json configuration_of(const cni::ConfigReader& network, const cni::Con
   nlohmann::json configuration = nlohmann::json::object();
   if (driver == kBridge) configuration = bridge_configuration(network);
   if (driver == kContainerShare) configuration = share_configuration(network, share_wish(call));
+  if (driver == kOverlay) configuration = overlay_configuration(network);
   configuration["cniVersion"] = "1.1.0";
-  configuration["name"] = network.text("name").value_or("");
+  configuration["name"] = driver == kOverlay ? joined_overlay(network) : network.text("name").value_or("");
   configuration["type"] = driver;
   nlohmann::json runtime = runtime_config_of(call);
   if (driver == kNone && runtime.contains("portMappings")) {

@@ -15,11 +15,16 @@ namespace netctl::netavark {
 inline constexpr const char* kBridge = "bridge";
 inline constexpr const char* kNone = "none";
 inline constexpr const char* kContainerShare = "container-share";
+inline constexpr const char* kOverlay = "overlay";
 
 /// Which of ours a network asks for: podman's driver is the name that the executable is installed as ("netctl-bridge",
-/// "netctl-none", "netctl-container-share"); as plain "netctl" or "netctl-netavark" the network's option `driver` says it
-/// (bridge). Errors: kUnsupportedField, kInvalidConfig.
+/// "netctl-none", "netctl-container-share", "netctl-overlay"); as plain "netctl" or "netctl-netavark" the network's option
+/// `driver` says it (bridge). Errors: kUnsupportedField, kInvalidConfig.
 [[nodiscard]] std::string driver_of(const cni::ConfigReader& network);
+
+/// The overlay that a network of podman stands for (its option `network`): a name of the host's network configurations,
+/// under which its attachments are recorded. Empty for the other drivers. Errors: none.
+[[nodiscard]] std::string joined_overlay(const cni::ConfigReader& network);
 
 /// Subnets that networks of podman have, whether in use or not; what cannot be read there has none.
 [[nodiscard]] std::vector<IpPrefix> subnets_of_podman(const std::string& directory);

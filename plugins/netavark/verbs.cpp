@@ -13,6 +13,7 @@
 #include "plugins/engine/sharing.hpp"
 #include "plugins/frontdoor/chain.hpp"
 #include "plugins/netavark/network.hpp"
+#include "plugins/overlay/overlay.hpp"
 
 namespace netctl::netavark {
 namespace {
@@ -118,6 +119,8 @@ nlohmann::json setup(const nlohmann::json& document, const std::string& netns_pa
     const cni::Result shared = share_namespace(invocation);
     for (const cni::Interface& interface : shared.interfaces)
       interfaces[interface.name] = interface_of(shared, interface.name);
+  } else if (invocation.type == kOverlay) {
+    interfaces[call.key.ifname] = interface_of(overlay::add(invocation, true), call.key.ifname);
   } else {
     interfaces[call.key.ifname] = interface_of(attach_to_bridge(invocation), call.key.ifname);
   }
@@ -134,12 +137,15 @@ void teardown(const nlohmann::json& document) {
   engine::detach_part(host, call.key, kBridge);
   engine::detach_part(host, call.key, engine::kPublishPart);
   engine::detach_part(host, call.key, engine::kSharePart);
+  const std::string overlay = joined_overlay(call.network);
+  if (!overlay.empty())
+    engine::detach_part(host, {overlay, call.key.container_id, call.key.ifname}, kOverlay);
 }
 
 nlohmann::json info() {
   return {{"version", NETCTL_VERSION},
           {"api_version", "1.0.0"},
-          {"drivers", nlohmann::json::array({kBridge, kContainerShare, kNone})}};
+          {"drivers", nlohmann::json::array({kBridge, kContainerShare, kNone, kOverlay})}};
 }
 
 }  // namespace netctl::netavark

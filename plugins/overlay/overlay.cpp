@@ -74,14 +74,6 @@ engine::AttachmentRequest request_of(netlink::Socket& socket, const cni::Invocat
   return request;
 }
 
-cni::Result add(const cni::Invocation& invocation) {
-  const OverlayConfig config = read_overlay_config(invocation.config, invocation.network);
-  engine::AttachmentRequest request = read_request(invocation, config);
-  engine::Host host = engine::Host::open();
-  apply_lease(find_spec(host.route(), config), request);
-  return engine::attach(host, std::move(request));
-}
-
 /// Needs neither configuration nor lease.
 void del(const cni::Invocation& invocation) {
   engine::Host host = engine::Host::open();
@@ -135,6 +127,15 @@ engine::NetworkPlan network_plan(const engine::OverlaySpec& spec, const std::str
 
 }  // namespace
 
+cni::Result add(const cni::Invocation& invocation, bool caller_holds_ports) {
+  const OverlayConfig config = read_overlay_config(invocation.config, invocation.network);
+  engine::AttachmentRequest request = read_request(invocation, config);
+  request.endpoint.caller_holds_ports = caller_holds_ports;
+  engine::Host host = engine::Host::open();
+  apply_lease(find_spec(host.route(), config), request);
+  return engine::attach(host, std::move(request));
+}
+
 void programme(engine::Host& host, const std::string& network, const nlohmann::json& plugin_config,
                const Membership& membership) {
   write_lease(state_directory(), membership.lease, membership.nodes);
@@ -173,7 +174,7 @@ void repair(engine::Host& host, const std::string& network, const nlohmann::json
 cni::Plugin plugin() {
   return {.name = kPart,
           .about = "connects containers of many hosts over VXLAN, with addresses of the host's own block",
-          .add = add,
+          .add = [](const cni::Invocation& invocation) { return add(invocation, false); },
           .del = del,
           .check = check,
           .gc = engine::gc,

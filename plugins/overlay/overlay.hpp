@@ -11,6 +11,10 @@ namespace netctl::overlay {
 /// The executable's verbs, for front ends that call them in their own process.
 [[nodiscard]] cni::Plugin plugin();
 
+/// ADD. `caller_holds_ports`: the runtime has bound the host's ports itself, so that a listener there is no obstacle.
+/// Errors: those of engine::attach(); kTryAgainLater without a lease; kInvalidConfig, kUnsupportedField.
+[[nodiscard]] cni::Result add(const cni::Invocation& invocation, bool caller_holds_ports);
+
 /// For whoever gets the nodes from elsewhere: writes the lease file and brings this host's part of the network to it, all
 /// that its containers share: bridge, gateways, rules, guard, device, entries. Made if need be, mended where something was
 /// taken away by hand; sends what differs. The network then stays without containers too, until let_go(). `plugin_config` is

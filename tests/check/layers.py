@@ -44,7 +44,7 @@ MAY_INCLUDE = {
     "plugins/frontdoor": (*EXECUTABLE, *VERBS),
     "plugins/hook": (*EXECUTABLE, "plugins/frontdoor"),
     "plugins/netavark": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp",
-                         "plugins/container-share/share_options.hpp"),
+                         "plugins/container-share/share_options.hpp", "plugins/overlay/overlay.hpp"),
     "plugins/docker": (*EXECUTABLE, "plugins/frontdoor", "plugins/bridge/bridge_config.hpp"),
     "netctl": (*EXECUTABLE, "plugins/frontdoor", "plugins/overlay/control", "plugins/overlay/overlay.hpp"),
 }

@@ -41,7 +41,7 @@ class Podman:
         trixie.furnish(self.root, visible=(bin_dir(),))
         os.environ.update({"PODMAN_IGNORE_CGROUPSV1_WARNING": "1", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         os.makedirs(f"{self.root}{PLUGINS}")
-        for name in ("netctl-bridge", "netctl-container-share", "netctl-none", "netctl-ipvlan"):
+        for name in ("netctl-bridge", "netctl-container-share", "netctl-none", "netctl-overlay", "netctl-ipvlan"):
             os.symlink(PLUGIN, f"{self.root}{PLUGINS}/{name}")
         os.makedirs(f"{self.root}/etc/containers", exist_ok=True)
         self._write("/etc/containers/containers.conf", CONTAINERS_CONF)
@@ -151,6 +151,38 @@ def shared_namespace(podman):
     podman.netctl("check")
 
 
+OVERLAY = {"cniVersion": "1.1.0", "name": "pods", "plugins": [{
+    "type": "overlay", "vni": 99, "subnets": ["10.244.0.0/16"], "node": "a", "capabilities": {"portMappings": True},
+    "nodes": [{"node": "a", "vtep": "192.0.2.1", "blocks": ["10.244.1.0/24"]},
+              {"node": "b", "vtep": "192.0.2.2", "blocks": ["10.244.2.0/24"]}]}]}
+
+
+def overlay(podman):
+    """This host's end of an overlay, which a file describes."""
+    for name, plugins in (("pods", OVERLAY["plugins"]), ("other", [{"type": "bridge"}])):
+        text = json.dumps({**OVERLAY, "name": name, "plugins": plugins})
+        pathlib.Path(os.environ["NETCTL_CONF_DIR"], f"{name}.conflist").write_text(text, encoding="ascii")
+    create = ["network", "create", "--driver", "netctl-overlay"]
+    for options, sentence in (([], "-o network=NAME"), (["-o", "network=nothing"], "nothing"),
+                              (["-o", "network=other"], "the one plugin overlay"),
+                              (["-o", "network=pods", "--subnet", "10.9.0.0/24"], "leave --subnet out")):
+        text = podman(*create, *options, "refused", check=False)
+        assert sentence in text and "refused" not in podman("network", "ls"), text
+    podman(*create, "-o", "network=pods", "wide")
+    podman.run("near", "wide", "-p", "8097:80", command=HTTPD)
+    podman.run("second", "wide")
+    assert "10.244.1." in podman("exec", "second", "ip", "addr", "show", "eth0")
+    address = json.loads(podman("inspect", "near"))[0]["NetworkSettings"]["Networks"]["wide"]["IPAddress"]
+    wait_until(lambda: "hello" in podman("exec", "second", "wget", "-q", "-O", "-", f"http://{address}/", check=False),
+               "the containers of one node talk")
+    assert "hello" in fetch("http://127.0.0.1:8097/")
+    assert "10.244.2.0/24" in run("ip", "route") and "id 99 " in run("ip", "-d", "link", "show", "type", "vxlan")
+    assert "near" in podman.netctl("ps")
+    podman.netctl("check")
+    podman("rm", "--force", "--time", "0", "near", "second")
+    podman("network", "rm", "wide")
+
+
 def plugin(lab, payload, *arguments):
     environment = {"NETCTL_STATE_DIR": lab.state_dir, "NETCTL_CONF_DIR": lab.conf_dir}
     began = time.monotonic()
@@ -179,6 +211,7 @@ def hostile_calls(netns):
                        ("network__subnets", [{}]), ("network__subnets", [{"subnet": "10.90.9.0/99"}]),
                        ("network__options", {"mtu": 7}), ("network__options", {"x": "y"}),
                        ("network__network_interface", "a/b"), ("network__driver", "netctl-else"),
+                       ("network__driver", "netctl-overlay"),
                        ("network__ipam_options", {"driver": "dhcp"}), ("network_options", None),
                        ("network_options__interface_name", "eth/0"), ("network_options__static_ips", "10.90.9.9"),
                        ("network_options__static_ips", ["10.91.9.9"]), ("network_options__static_mac", "01:00:00:00:00:00"),
@@ -231,7 +264,10 @@ def main():
         say(f"podman of Debian 13 is ready after {time.monotonic() - began:.0f} s")
         # Whatever podman's own first container leaves on the host is not ours.
         podman("run", "--rm", "--network", "none", IMAGE, "true")
-        before = snapshot.capture()
+        run("ip", "link", "add", "underlay0", "type", "bridge")
+        run("ip", "addr", "add", "192.0.2.1/24", "dev", "underlay0")
+        run("ip", "link", "set", "underlay0", "up")
+        before = snapshot.settled()
         networks(podman)
         snapshot.assert_same(before, "networks without containers")
         say("networks: created, and refused with a reason")
@@ -241,6 +277,8 @@ def main():
         say("further networks, and a port that is taken")
         shared_namespace(podman)
         say("one namespace for several containers")
+        overlay(podman)
+        say("this host's end of an overlay")
         podman("rm", "--force", "--time", "0", "web", "crawler", "hermit")
         snapshot.assert_same(before, "after the containers")
         podman("network", "rm", "lab", "auto1", "auto2", "alone")
